@@ -1,0 +1,44 @@
+PYTHON ?= python3
+ARVIZ1_PYTHON ?= $(shell for v in 3.12 3.13 3.14; do python$$v -c '' >/dev/null 2>&1 && echo python$$v && break; done)
+
+.PHONY: setup demo test check test-arviz1 clean
+
+setup: .venv/.installed
+
+# the stamp is younger than pyproject.toml while the environment holds what it asks for
+.venv/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "scalebayes needs Python 3.11 to 3.14; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --editable ".[test,bench,dev]"
+	touch $@
+
+demo: setup
+	.venv/bin/scalebayes demo
+
+test: setup
+	.venv/bin/python -m pytest
+
+check: setup
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/python -m pytest -q tests/test_architecture.py
+
+# Python 3.11 gets ArviZ 0.8, later ones ArviZ 1.x; both are served
+test-arviz1:
+	@if [ -x .venv-arviz1/bin/python ] || [ -n "$(ARVIZ1_PYTHON)" ]; then \
+	  $(MAKE) --no-print-directory .venv-arviz1/.installed && \
+	  .venv-arviz1/bin/python -m pytest -m "not slow"; \
+	else \
+	  echo "test-arviz1: skipped, none of python3.12, python3.13 and python3.14 runs here"; \
+	fi
+
+.venv-arviz1/.installed: pyproject.toml
+	$(ARVIZ1_PYTHON) -m venv .venv-arviz1
+	.venv-arviz1/bin/python -m pip install --quiet --editable ".[test,bench]"
+	touch $@
+
+clean:
+	rm -rf .venv .venv-arviz1 build dist out .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,108 @@
+"""The table of the Sloth paper and its protocol, read from the data folder."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+import scalebayes as sb
+
+V1 = ["MMLU", "ARC", "HellaSwag", "Winogrande", "TruthfulQA", "GSM8K"]
+V2 = ["IFEval", "BBH", "MATH Lvl 5", "GPQA", "MUSR", "MMLU-PRO"]
+BENCHMARKS = {"v1": V1, "v2": V2, "both": V1 + V2}
+FOLD_NAME = {"v1": "v1", "v2": "v2", "both": "v1+v2"}
+ITEMS = {
+    "MMLU": 14042,
+    "ARC": 1172,
+    "HellaSwag": 10042,
+    "Winogrande": 1267,
+    "TruthfulQA": 817,
+    "GSM8K": 1319,
+    "IFEval": 541,
+    "BBH": 5761,
+    "MATH Lvl 5": 1324,
+    "GPQA": 1192,
+    "MUSR": 756,
+    "MMLU-PRO": 12032,
+}
+
+
+def folder() -> Path:
+    """Where the larger tables lie: SCALEBAYES_DATA, or ../shared/data beside the project."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    path = Path(os.environ.get("SCALEBAYES_DATA", beside)) / "sloth"
+    if not path.is_dir():
+        raise SystemExit(f"no folder {path}: name the data folder in SCALEBAYES_DATA")
+    return path
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One test group: its families, and the models whose scores are hidden and predicted."""
+
+    families: tuple[str, ...]
+    hidden: tuple[str, ...]
+    predicted: tuple[str, ...]
+
+
+def observations(rows: pd.DataFrame, benchmarks: list[str]) -> sb.Observations:
+    chance = pd.read_csv(folder() / "lower_bounds.csv", index_col="benchmark")["lower_bound"]
+    return sb.Observations.from_wide(
+        rows,
+        benchmarks=benchmarks,
+        model="Model",
+        family="Family2",
+        lineage="Family",
+        params="#Params (B)",
+        tokens="Pretraining Data Size (T)",
+        units={"params": 1e9, "tokens": 1e12},
+        chance=chance[benchmarks].to_dict(),
+        items={b: ITEMS[b] for b in benchmarks},
+        extra="ignore",
+    )
+
+
+def protocol(leaderboard: str, n_train: int, joint: bool) -> tuple[sb.Observations, list[Fold]]:
+    """The protocol of the paper: its table and its test groups.
+
+    Args:
+        leaderboard: v1, v2 or both.
+        n_train: Number of the smallest models of a test family that stay in training.
+        joint: Train on all rows of both leaderboards. Every row of a test family but its training
+            models is hidden then.
+    """
+    table = pd.read_csv(folder() / "data_v2.csv")
+    benchmarks = BENCHMARKS[leaderboard]
+    size = "#Params (B)"
+    whole = table.dropna(subset=[*benchmarks, size, "Pretraining Data Size (T)"])
+    whole = whole.sort_values(["Family2", size], kind="stable")
+    whole = whole[whole.groupby("Family2")["Model"].transform("count") > n_train]
+    predicted = whole[whole.groupby("Family2").cumcount() >= n_train]
+    trained_on = table.dropna(subset=[size]) if joint else whole
+    has_score = trained_on[V1 + V2].notna().any(axis=1)
+    trained_on = trained_on[has_score]
+    groups = pd.read_csv(folder() / "protocol_folds.csv")
+    groups = groups[
+        (groups["leaderboard"] == FOLD_NAME[leaderboard]) & (groups["n_train_models"] == n_train)
+    ]
+    folds = []
+    for families in groups["test_families"].str.split("+"):
+        test = predicted.loc[predicted["Family2"].isin(families), "Model"]
+        train = set(whole.loc[whole["Family2"].isin(families), "Model"]) - set(test)
+        group = trained_on[trained_on["Family2"].isin(families)]["Model"]
+        hidden = [m for m in group if m not in train]
+        folds.append(Fold(tuple(families), tuple(hidden), tuple(test)))
+    return observations(trained_on, V1 + V2 if joint else benchmarks), folds
+
+
+def published(leaderboard: str, n_train: int) -> tuple[str, float]:
+    """The best published method, chosen after the fact, and its mean absolute error in points."""
+    table = pd.read_csv(folder() / "published_mae.csv")
+    table = table[
+        (table["leaderboard"] == FOLD_NAME[leaderboard]) & (table["n_train_models"] == n_train)
+    ]
+    mean = table.groupby("method")["mae"].mean()
+    return str(mean.idxmin()), float(mean.min())

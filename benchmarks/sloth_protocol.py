@@ -1,0 +1,131 @@
+"""The published protocol of Sloth: predict the larger models of families from their smallest.
+
+    python -m benchmarks.sloth_protocol --leaderboard v1 --train-models 1 --out out/v1-1
+
+writes predictions.csv and summary.json, and prints them beside the best published figure.
+The v1 table with one training model is the development set: the default law was chosen on it. The
+other tables are tests.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import scoringrules
+
+import scalebayes as sb
+from benchmarks.sloth_data import BENCHMARKS, protocol, published
+from scalebayes.diagnostics import ConvergenceWarning
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--leaderboard", choices=BENCHMARKS, required=True)
+    parser.add_argument("--train-models", type=int, choices=(1, 2), required=True)
+    parser.add_argument("--joint", action="store_true", help="train on both leaderboards' rows")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--draws", type=int, default=500)
+    parser.add_argument("--warmup", type=int, default=700)
+    parser.add_argument("--chains", type=int, default=4)
+    parser.add_argument("--folds", type=int, nargs="*", help="only these folds, for a quick look")
+    args = parser.parse_args()
+    benchmarks = BENCHMARKS[args.leaderboard]
+    observations, folds = protocol(args.leaderboard, args.train_models, args.joint)
+
+    rows, verdicts, started = [], {}, time.perf_counter()
+    for number, fold in enumerate(folds):
+        if args.folds is not None and number not in args.folds:
+            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # reported fold by fold below
+            fit = sb.fit(
+                sb.Sloth(),
+                observations,
+                seed=number,
+                draws=args.draws,
+                warmup=args.warmup,
+                chains=args.chains,
+                hold_out=fold.hidden,
+                progress=False,
+            )
+        verdicts[number] = fit.verdict
+        rows.append(scored(fit, observations, fold.predicted, benchmarks).assign(fold=number))
+        steps = float(fit.tree["sample_stats"]["n_steps"].mean())
+        print(
+            f"fold {number:2d} {'+'.join(fold.families):<40.40} "
+            f"error {100 * rows[-1]['error'].mean():5.2f}  {steps:.0f} steps  {fit.verdict}",
+            flush=True,
+        )
+    seconds = time.perf_counter() - started
+
+    table = pd.concat(rows)
+    by_benchmark = (
+        100 * table.groupby(["benchmark", "fold"])["error"].mean().groupby("benchmark").mean()
+    )
+    crps = 100 * table.groupby(["benchmark", "fold"])["crps"].mean().groupby("benchmark").mean()
+    method, best = published(args.leaderboard, args.train_models)
+    summary = {
+        "leaderboard": args.leaderboard,
+        "train_models": args.train_models,
+        "joint": args.joint,
+        "cells": len(table),
+        "mae": by_benchmark.reindex(benchmarks).round(3).to_dict(),
+        "mae_mean": round(float(by_benchmark.mean()), 3),
+        "published_mae": round(best, 3),
+        "published_method": method,
+        "coverage_50": round(float(inside(table, 50).mean()), 4),
+        "coverage_90": round(float(inside(table, 90).mean()), 4),
+        "width_90": round(float((table["upper_90"] - table["lower_90"]).mean()), 4),
+        "crps": round(float(crps.mean()), 3),
+        "log_score": round(float(table["log_score"].mean()), 4),
+        "seconds": round(seconds, 1),
+        "max_rhat": round(max(v.max_rhat for v in verdicts.values()), 4),
+        "min_ess": round(min(min(v.min_ess_bulk, v.min_ess_tail) for v in verdicts.values()), 1),
+        "divergences": sum(v.divergences for v in verdicts.values()),
+        "failed_folds": [
+            n for n, v in verdicts.items() if not v.max_rhat <= 1.01 or v.divergences
+        ],
+    }
+    args.out.mkdir(parents=True, exist_ok=True)
+    columns = "fold model family benchmark observed mean median sd lower_50 upper_50 lower_90 upper_90 crps"
+    table[columns.split()].to_csv(args.out / "predictions.csv", index=False)
+    (args.out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    print(json.dumps(summary, indent=2))
+    print(f"mean absolute error {summary['mae_mean']:.2f} points; best published {best:.2f} ({method})")
+
+
+def scored(
+    fit: sb.Fit, observations: sb.Observations, models: tuple[str, ...], benchmarks: list[str]
+) -> pd.DataFrame:
+    """Predictions beside the truth: error of the median, CRPS and log score of each cell."""
+    truth = observations.only(models=models, benchmarks=benchmarks)
+    draws = sb.predictive_draws(fit, truth.models)["score"].stack(sample=("chain", "draw"))
+    table = sb.predict(fit, truth.models).merge(
+        sb.log_score(fit, truth)[["model", "benchmark", "score", "log_score"]],
+        on=["model", "benchmark"],
+    )
+    table = table.rename(columns={"score": "observed"})
+    ensembles = np.stack(
+        [
+            draws.sel(model=m, benchmark=b).to_numpy()
+            for m, b in zip(table["model"], table["benchmark"], strict=True)
+        ]
+    )
+    return table.assign(
+        error=(table["median"] - table["observed"]).abs(),
+        crps=scoringrules.crps_ensemble(table["observed"].to_numpy(), ensembles),
+    )
+
+
+def inside(table: pd.DataFrame, percent: int) -> pd.Series:
+    return table["observed"].between(table[f"lower_{percent}"], table[f"upper_{percent}"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,205 @@
+"""condition: a small model of a new family arrives; its family's effects follow without a refit."""
+
+from __future__ import annotations
+
+import functools
+import json
+import warnings
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+from arviz_stats.base import array_stats
+from jax.flatten_util import ravel_pytree
+from numpyro import handlers
+
+from scalebayes import design as designs
+from scalebayes.diagnostics import ConvergenceWarning
+from scalebayes.inference import evaluate
+from scalebayes.laws import LAWS
+from scalebayes.laws.law import from_specification, specification
+from scalebayes.levels import given, local_dim, positions
+from scalebayes.observations import Observations
+from scalebayes.posterior import make_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scalebayes.design import Design
+    from scalebayes.posterior import Fit
+
+PROPOSALS = 64
+"""Proposals for the effects of the new families at each posterior draw."""
+
+NEWTON_STEPS = 20
+
+TAILS = 5.0
+"""Degrees of freedom of the proposals: heavier tails than the posterior that they stand in for."""
+
+MAX_PARETO_K = 0.7
+
+
+def condition(fit: Fit, observations: Observations, *, seed: int = 0) -> Fit:
+    """Add new families to a fit from a few of their models, in seconds.
+
+    The global parameters and all other families keep their posterior draws. For each draw the
+    effects of the new families are sampled given the new scores, by importance sampling around
+    their conditional mode. The draws are then weighted by how well they predicted the new scores,
+    with Pareto-smoothed weights, and resampled within their chains. What is exact in a refit is
+    exact here, up to the number of draws; `provenance["conditioned"]` tells how far that reaches.
+
+    Args:
+        fit: The fit.
+        observations: The new families' models and scores, on benchmarks of the fit.
+        seed: Seed of the proposals and of the resampling.
+
+    Returns:
+        A fit of all observations, in which the new families are known.
+
+    Raises:
+        ValueError: If a family is in the fit already (then refit), or there is no new score.
+    """
+    if known := [f for f in observations.families if f in fit.design.labels("family")]:
+        raise ValueError(
+            f"the fit knows {known} already: condition adds new families; for new models of known "
+            "ones fit again"
+        )
+    if not len(observations.scores):
+        raise ValueError("there are no scores to condition on")
+    law = fit.law
+    draws = {k: v for k, v in fit.draws().items()}
+    small = designs.build(observations, fit.reference, list(fit.design.labels("benchmark")))
+    sizes = fit.tree["posterior"].sizes
+    n_chain, n_draw = sizes["chain"], sizes["draw"]
+    with jax.enable_x64(True):
+        keys = jax.random.split(jax.random.key(seed), n_chain * n_draw)
+        run = _conditioner(json.dumps(specification(law)))
+        local, log_weight, inner = jax.tree.map(
+            np.asarray, run(draws, keys, small, positions(fit, small))
+        )
+    log_weight, pareto_k = (
+        np.asarray(v) for v in array_stats.psislw(log_weight, r_eff=1.0, axis=-1)
+    )
+    weight = np.exp(log_weight - log_weight.max())
+    weight /= weight.sum()
+    effective = 1 / float((weight**2).sum())
+    if float(pareto_k) > MAX_PARETO_K or effective < 100:
+        warnings.warn(
+            f"the new scores move the global parameters (Pareto k {float(pareto_k):.2f}, {effective:.0f} "
+            "effective draws): fit again with the new family for exact intervals",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    rng = np.random.default_rng(seed)
+    chosen = np.stack(
+        [
+            rng.choice(n_draw, n_draw, p=part / part.sum())
+            for part in weight.reshape(n_chain, n_draw)
+        ]
+    )
+
+    def resampled(values: np.ndarray) -> np.ndarray:
+        shaped = values.reshape(n_chain, n_draw, *values.shape[1:])
+        return np.stack([chain[rows] for chain, rows in zip(shaped, chosen, strict=True)])
+
+    extended = replace(fit, observations=Observations.concat(fit.observations, observations))
+    design = extended.design
+    joined = {}
+    for name in {*draws, *local}:
+        values = resampled(draws[name]) if name in draws else None
+        if (dim := local_dim(law, name)) is not None:
+            new = [i for i, at in enumerate(positions(fit, small)[dim]) if at < 0]
+            rows = resampled(local[name])[:, :, new]
+            values = rows if values is None else np.concatenate([values, rows], axis=2)
+        joined[name] = values
+    with jax.enable_x64(True):
+        sites = evaluate(law, design, joined)
+    stats = {
+        str(k): v.to_numpy()
+        for k, v in fit.tree["sample_stats"].to_dataset().data_vars.items()
+        if k != "tree_depth"
+    }
+    about = {
+        "families": list(observations.families),
+        "pareto_k": float(pareto_k),
+        "effective_draws": effective,
+        "smallest_inner_effective_draws": float(inner.min()),
+    }
+    conditioned = [*fit.provenance.get("conditioned", []), about]
+    return replace(
+        extended,
+        tree=make_tree(law, design, sites, stats),
+        provenance={**fit.provenance, "conditioned": conditioned},
+    )
+
+
+@functools.lru_cache(maxsize=16)
+def _conditioner(law_json: str) -> Callable[..., Any]:
+    """Compiled: one posterior draw to effects of the new families, and the draw's log weight."""
+    law = from_specification(json.loads(law_json), LAWS)
+
+    def one(draw: dict[str, Any], key: Any, design: Design, position: dict[str, Any]) -> Any:
+        def centre(site: Any) -> Any:
+            return jnp.broadcast_to(site["fn"].mean, site["fn"].batch_shape + site["fn"].event_shape)
+
+        start_model = handlers.seed(given(law, draw, position, centre), 0)
+        start_trace = handlers.trace(start_model).get_trace(design)
+        start = {
+            k: s["value"]
+            for k, s in start_trace.items()
+            if s["type"] == "sample" and not s["is_observed"] and local_dim(law, k) is not None
+        }
+        flat, unflatten = ravel_pytree(start)
+
+        def log_joint(flat: Any) -> Any:
+            """Log density of the local effects and the new scores given the global draw."""
+            effects = unflatten(flat)
+            model = given(law, draw, position, lambda site: effects[site["name"]])
+            trace = handlers.trace(handlers.seed(model, 0)).get_trace(design)
+            log_density = sum(
+                trace[k]["fn"].log_prob(trace[k]["value"]).sum() for k in [*effects, "score"]
+            )
+            for name, rows in effects.items():  # rows of known labels play no part: keep them proper
+                known = position[local_dim(law, name)] >= 0
+                unused = rows * known.reshape(-1, *[1] * (rows.ndim - 1))
+                log_density += jax.scipy.stats.norm.logpdf(unused).sum()
+            return log_density
+
+        mode, root = _mode(log_joint, flat)
+        key_z, key_u, key_pick = jax.random.split(key, 3)
+        d = flat.shape[0]
+        z = jax.random.normal(key_z, (PROPOSALS, d))
+        u = jax.random.chisquare(key_u, TAILS, shape=(PROPOSALS, 1)) / TAILS
+        proposals = mode + (z / jnp.sqrt(u)) @ root.T
+        t = numpyro.distributions.MultivariateStudentT(TAILS, mode, root)
+        ratio = jax.vmap(log_joint)(proposals) - t.log_prob(proposals)
+        pick = jax.random.categorical(key_pick, ratio)
+        share = jax.nn.softmax(ratio)
+        log_weight = jax.nn.logsumexp(ratio) - jnp.log(PROPOSALS)
+        return unflatten(proposals[pick]), log_weight, 1 / jnp.sum(share**2)
+
+    return jax.jit(jax.vmap(one, (0, 0, None, None)))
+
+
+def _mode(log_density: Callable[[Any], Any], start: Any) -> tuple[Any, Any]:
+    """Mode by damped Newton steps, and a root of the inverse curvature there."""
+    lengths = jnp.array([1.0, 0.5, 0.25, 0.1, 0.02, 0.0])
+
+    def curvature(x: Any) -> tuple[Any, Any]:
+        values, vectors = jnp.linalg.eigh(-jax.hessian(log_density)(x))
+        return jnp.maximum(jnp.abs(values), 1e-3), vectors
+
+    def step(_: int, x: Any) -> Any:
+        values, vectors = curvature(x)
+        direction = vectors @ ((vectors.T @ jax.grad(log_density)(x)) / values)
+        candidates = x + lengths[:, None] * direction
+        heights = jax.vmap(log_density)(candidates)
+        return candidates[jnp.argmax(jnp.where(jnp.isnan(heights), -jnp.inf, heights))]
+
+    x = jax.lax.fori_loop(0, NEWTON_STEPS, step, start)
+    values, vectors = curvature(x)
+    # the triangular root that a multivariate t takes
+    return x, jnp.linalg.cholesky((vectors / values) @ vectors.T)

@@ -1,0 +1,105 @@
+"""Reading CSV files strictly: a row with a field too few or too many is refused by its line."""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+
+import pandas as pd
+
+from scalebayes.rules import quoted
+from scalebayes.validation import ObservationsError, plural
+
+DATA_FOLDER = "SCALEBAYES_DATA"
+
+
+def locate(path: str | os.PathLike[str]) -> Path:
+    """Return the file at `path`, or of that name in the folder that SCALEBAYES_DATA names.
+
+    Raises:
+        ObservationsError: there is no such file; the message says where it was looked for.
+    """
+    given = Path(path).expanduser()
+    folder = os.environ.get(DATA_FOLDER, "")
+    looked = [given]
+    if folder and not given.is_absolute():
+        looked.append(Path(folder).expanduser() / given)
+    for place in looked:
+        if place.is_file():
+            return place
+    remedy = f"set {DATA_FOLDER} to the folder that holds it"
+    if given.is_dir():
+        remedy = "name a CSV file inside that folder"
+    elif folder or given.is_absolute():
+        remedy = "correct the path"
+    raise ObservationsError(
+        f"expected a CSV file, found none at {quoted(looked)}"
+        f"{'' if folder else f' ({DATA_FOLDER} is not set)'}: {remedy}"
+    )
+
+
+def read_csv(path: str | os.PathLike[str]) -> pd.DataFrame:
+    """Return a comma-separated UTF-8 file as a table of text whose index is "line 2", "line 3", ...
+
+    pandas pads a short row with NaN, so that a truncated file would pass as one with missing
+    scores; here every row must have as many fields as the header.
+
+    Raises:
+        ObservationsError: no such file, no text, no rows, or rows that do not fit the header.
+    """
+    place = locate(path)
+    # csv counts physical lines, which is what an editor shows even with line breaks in quotes
+    lines: list[tuple[int, list[str]]] = []
+    try:
+        with place.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            start = 1
+            for fields in reader:
+                if fields:
+                    lines.append((start, fields))
+                start = reader.line_num + 1
+    except UnicodeDecodeError as error:
+        raise ObservationsError(
+            f"{place.name}: expected comma-separated UTF-8 text, got bytes that are not: "
+            "export the table as CSV, or pass a DataFrame"
+        ) from error
+    except csv.Error as error:
+        raise ObservationsError(
+            f"{place.name}, line {reader.line_num}: expected comma-separated text, got a row that "
+            f"cannot be split ({error}): is the file truncated, or not a CSV file?"
+        ) from error
+    return _framed(place.name, lines)
+
+
+def _framed(name: str, lines: list[tuple[int, list[str]]]) -> pd.DataFrame:
+    if not lines or any("\0" in field for _, fields in lines[:1] for field in fields):
+        what = "a binary file" if lines else "an empty file"
+        raise ObservationsError(
+            f"{name}: expected a header and rows of comma-separated text, got {what}: "
+            "check what was downloaded or saved"
+        )
+    header = [field.strip() or f"Unnamed: {i}" for i, field in enumerate(lines[0][1])]
+    repeated = sorted({field for field in header if header.count(field) > 1})
+    if repeated:
+        raise ObservationsError(
+            f"{name}, line {lines[0][0]}: expected each column once, got {quoted(repeated)} "
+            "more than once: rename the columns apart"
+        )
+    if len(header) == 1 and any(mark in header[0] for mark in ";\t|"):
+        raise ObservationsError(
+            f"{name}, line {lines[0][0]}: expected fields separated by commas, got the single "
+            f"column {header[0]!r}: save the table comma-separated, or pass a DataFrame"
+        )
+    wrong = [(line, len(fields)) for line, fields in lines[1:] if len(fields) != len(header)]
+    if wrong:
+        first = ", ".join(f"{count} in line {line}" for line, count in wrong[:3])
+        more = f" (and in {plural(len(wrong) - 3, 'more line')})" if len(wrong) > 3 else ""
+        last = wrong[-1][0] == lines[-1][0] and wrong[-1][1] < len(header)
+        remedy = "the last line is short, is the file truncated?" if last else "correct those lines"
+        raise ObservationsError(
+            f"{name}: expected {plural(len(header), 'field')} in every row, as in the header, "
+            f"got {first}{more}: {remedy}"
+        )
+    index = [f"line {line}" for line, _ in lines[1:]]
+    return pd.DataFrame([fields for _, fields in lines[1:]], columns=header, index=index, dtype=str)

@@ -1,0 +1,91 @@
+"""Bundled tables of published figures, each with its source beside it, and a strict CSV reader."""
+
+from __future__ import annotations
+
+import json
+import os
+from importlib.resources import files
+from typing import Any
+
+import pandas as pd
+
+from scalebayes.csv_files import locate, read_csv
+from scalebayes.observations import Observations
+from scalebayes.rules import quoted, suggestion
+
+__all__ = ["benchmark_facts", "open_llm", "provenance", "read"]
+
+BUNDLED = ("open_llm", "benchmarks")
+UNITS = {"params": 1e9, "tokens": 1e12}
+
+
+def open_llm(*, mixtures: bool = False) -> Observations:
+    """Return the scores of public base language models on 13 benchmarks.
+
+    Args:
+        mixtures: whether to include the seven mixture-of-experts models, whose parameters are
+            not counted on one footing.
+
+    Returns:
+        141 models (148 with mixtures), with the number of items and the chance level of each
+        benchmark; 25 token counts at most are unknown.
+
+    References:
+        Ruan, Maddison and Hashimoto, Observational Scaling Laws and the Predictability of Language
+        Model Performance, 2024. https://arxiv.org/abs/2405.10938. `provenance("open_llm")` has the
+        details.
+    """
+    table = pd.read_csv(str(_bundled("open_llm.csv")))
+    if not mixtures:
+        table = table[~table["mixture"]]
+    facts = benchmark_facts().set_index("benchmark")
+    return Observations.from_wide(
+        table.drop(columns="mixture"),
+        benchmarks=list(facts.index),
+        units=UNITS,
+        chance=facts["chance"].to_dict(),
+        items=facts["n_items"].to_dict(),
+    )
+
+
+def benchmark_facts() -> pd.DataFrame:
+    """Return benchmark, n_items and chance of the benchmarks of `open_llm`.
+
+    The chance level of truthfulqa is a convention: `provenance("benchmarks")` says whose.
+    """
+    return pd.read_csv(str(_bundled("benchmarks.csv")), dtype={"chance": float})
+
+
+def provenance(name: str) -> dict[str, Any]:
+    """Return where the figures of a bundled table come from, their units and their known limits.
+
+    Raises:
+        ValueError: no bundled table has that name.
+    """
+    if name not in BUNDLED:
+        raise ValueError(
+            f"expected the name of a bundled table, {quoted(BUNDLED)}, got {name!r}"
+            + suggestion(name, BUNDLED)
+        )
+    facts: dict[str, Any] = json.loads(_bundled(f"{name}.json").read_text(encoding="utf-8"))
+    return facts
+
+
+def read(path: str | os.PathLike[str], **options: Any) -> pd.DataFrame:
+    """Return a CSV file as a DataFrame, after checking that every row fits the header.
+
+    Args:
+        path: the file; a relative one is also looked up in the folder that the environment
+            variable SCALEBAYES_DATA names.
+        **options: handed to `pandas.read_csv`, such as `dtype` or `index_col`.
+
+    Raises:
+        ObservationsError: no such file (the message says where it was looked for), no text, or
+            rows with fields too few or too many, as at the end of a truncated download.
+    """
+    read_csv(path)
+    return pd.read_csv(locate(path), **options)
+
+
+def _bundled(name: str) -> Any:
+    return files("scalebayes.datasets").joinpath(name)

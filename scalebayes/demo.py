@@ -1,0 +1,79 @@
+"""The demonstration: bundled scores without the largest model of ten families, and what came of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scalebayes.predict import predict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from scalebayes.observations import Observations
+    from scalebayes.posterior import Fit
+
+FAMILIES = (
+    "bloom",
+    "qwen2",
+    "llama-3.1",
+    "llama-2",
+    "qwen",
+    "smollm",
+    "falcon",
+    "yi-1.5",
+    "gemma-2",
+    "cerebras-gpt",
+)
+"""The general-purpose families of one name with the widest gap below their largest model.
+
+Each has at least three models, the largest at least 2.4 times as large as the next: 25 times for
+bloom, down to 2.5 times for cerebras-gpt.
+"""
+
+PROB = (0.5, 0.9)
+
+
+def largest(observations: Observations, families: Sequence[str] = FAMILIES) -> list[str]:
+    """Name of the model with the most parameters in each family."""
+    by_size = observations.models.sort_values("params").groupby("family")["model"].last()
+    return [str(by_size[family]) for family in families]
+
+
+def held_out(fit: Fit, *, seed: int = 0) -> pd.DataFrame:
+    """Predict the models that a fit was not shown, beside their scores.
+
+    Args:
+        fit: A fit with models held out.
+        seed: Seed of the predictive draws.
+
+    Returns:
+        The table of `predict` for these models on every benchmark, with the columns observed (NaN
+        where no score is known), inside_50 and inside_90.
+    """
+    models = fit.observations.models.set_index("model").loc[list(fit.held_out)].reset_index()
+    table = predict(fit, models, prob=PROB, seed=seed)
+    scores = fit.observations.scores.set_index(["model", "benchmark"])["score"]
+    observed = scores.reindex(list(zip(table["model"], table["benchmark"], strict=True))).to_numpy()
+    table.insert(4, "observed", observed)
+    for p in PROB:
+        name = f"{100 * p:g}"
+        table[f"inside_{name}"] = table["observed"].between(
+            table[f"lower_{name}"], table[f"upper_{name}"]
+        )
+    return table
+
+
+def accuracy(table: pd.DataFrame) -> dict[str, Any]:
+    """Share of scores inside the intervals, and mean absolute error of the median, of `held_out`."""
+    scored = table[table["observed"].notna()]
+    return {
+        "models": int(scored["model"].nunique()),
+        "scores": len(scored),
+        "coverage_50": float(scored["inside_50"].mean()),
+        "coverage_90": float(scored["inside_90"].mean()),
+        "mean_absolute_error": float(np.abs(scored["median"] - scored["observed"]).mean()),
+    }

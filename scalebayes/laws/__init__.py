@@ -1,0 +1,15 @@
+"""The laws, one paper a file. A new law is a file here and a line in `LAWS`."""
+
+from scalebayes.laws.baselines import FamilyIntercept, SharedIntercept, SizeAndTokens
+from scalebayes.laws.law import Law, priors
+from scalebayes.laws.sloth import Sloth
+
+LAWS: dict[str, type] = {
+    "Sloth": Sloth,
+    "SharedIntercept": SharedIntercept,
+    "FamilyIntercept": FamilyIntercept,
+    "SizeAndTokens": SizeAndTokens,
+}
+"""Every law by its name; `{"schema": ...}` specifications and the command line refer to it."""
+
+__all__ = [*LAWS, "LAWS", "Law", "priors"]

@@ -1,0 +1,214 @@
+r"""Sloth: benchmark scores from a few latent skills, driven by parameters, tokens and family.
+
+With model i of family f, benchmark j, skill k and inputs x_i = (log N, log D, half their product), centred:
+
+    theta_ik = alpha_fk + sum_p x_ip beta_fpk            skills
+    eta_ij   = b_j + sum_k lam_jk theta_ik + e_ij        loadings times skills, and what is specific
+    mu_ij    = gamma_j + (u_j - gamma_j) link_j(eta_ij)  expected score, between floor and ceiling
+    y_ij     ~ Normal(mu_ij, sd_ij)                      items, evaluation, and what inputs do not say
+
+The paper estimates alpha, beta, lam and gamma as numbers. Here families are a population:
+
+    alpha_fk ~ Normal(0, 1)               the spread of families is the unit of a skill
+    beta_pk  ~ Normal(0, s^2)             population slopes
+    beta_fpk ~ Normal(beta_pk, tau_p^2)   partially pooled family slopes, p = size, tokens (ours)
+    e                                     like alpha and beta, but one for each benchmark, with omega_j
+                                          in place of lam_jk (ours)
+
+Written so, loadings and slopes are known up to a rotation, and a sampler follows a thin ring with
+hundreds of leapfrog steps. But alpha, beta and e matter only through what they do to the benchmarks,
+and that is normal again. With Sigma = Lam Lam' + diag(omega)^2:
+
+    a_f    = b + Lam alpha_f + e_f       ~ Normal(b, Sigma)
+    B_p    = Lam beta_p + e_p            ~ Normal(0, s^2 Sigma)
+    B_fp   = Lam beta_fp + e_fp          ~ Normal(B_p, tau_p^2 Sigma)
+    eta_ij = a_fj + sum_p x_ip B_fpj
+
+So the skills are integrated out exactly, and `skills` draws them back from their conditional
+distribution. Without a specific term Sigma has rank K and the same effects are sampled as skills.
+
+References:
+    Sloth: scaling laws for LLM skills to predict multi-benchmark performance across families,
+    https://arxiv.org/abs/2412.06540
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import jax.numpy as jnp
+import numpyro.distributions as dist
+from numpyro import plate, sample
+
+from scalebayes import curves
+from scalebayes.laws.law import prior
+from scalebayes.laws.scores import inputs, observe
+
+if TYPE_CHECKING:
+    from jax import Array
+
+    from scalebayes.design import Design
+
+
+@dataclass(frozen=True)
+class Sloth:
+    """Latent skills with family effects.
+
+    Attributes:
+        skills: Number of latent skills, K.
+        specific: Whether families differ on single benchmarks beyond what skills explain.
+        family_slopes: Whether families differ in how much they gain from size and tokens.
+        lineage: Whether families of one lineage (base and instruct of a release) share a part of
+            their intercept.
+        floor: `learned` around the chance level, or `known`, the chance level itself.
+        ceiling: `learned`, or `one`.
+        link: `logistic`, or `monotone` with one trainable bend a benchmark.
+        likelihood: `normal`, or `student` with trainable degrees of freedom.
+    """
+
+    skills: int = 2
+    specific: bool = True
+    family_slopes: bool = True
+    lineage: bool = False
+    floor: Literal["learned", "known"] = "learned"
+    ceiling: Literal["learned", "one"] = "learned"
+    link: Literal["logistic", "monotone"] = "logistic"
+    likelihood: Literal["normal", "student"] = "normal"
+
+    b: dist.Distribution = prior(
+        lambda: dist.Normal(0.0, 1.5),
+        "a typical family at the median size scores anywhere between floor and ceiling",
+    )
+    lam: dist.Distribution = prior(
+        lambda: dist.Normal(0.0, 1.0),
+        "one sd of families moves a benchmark by about a logit; normal, so rotation-invariant",
+    )
+    omega: dist.Distribution = prior(
+        lambda: dist.LogNormal(-1.4, 0.5),
+        "specific parts are a quarter of a logit, 0.11 to 0.56; zero (a Heywood case) is an artefact",
+    )
+    s: dist.Distribution = prior(
+        lambda: dist.HalfNormal(1.0),
+        "a factor of 4.5 in size or tokens is worth about one sd of families, or less",
+    )
+    tau: dist.Distribution = prior(
+        lambda: dist.HalfNormal(0.3), "slopes of families differ less than their intercepts"
+    )
+    rho: dist.Distribution = prior(
+        lambda: dist.Beta(2.0, 2.0), "share of family variance that is lineage: not none, not all"
+    )
+    gamma: dist.Distribution | None = prior(
+        lambda: None,
+        "none: Beta around the known chance level, worth 100 items; Beta(1, 9) where it is unknown",
+    )
+    u: dist.Distribution = prior(
+        lambda: dist.Beta(19.0, 1.0), "label errors keep the best possible score some 5% below one"
+    )
+    bend: dist.Distribution = prior(
+        lambda: dist.LogNormal(0.0, 0.5), "nearly logistic: slopes differ by less than a factor of 3"
+    )
+    sigma: dist.Distribution = prior(
+        lambda: dist.HalfNormal(0.03), "prompts and harness versions move a score by a few points"
+    )
+    delta: dist.Distribution = prior(
+        lambda: dist.HalfNormal(0.3), "luck and choices that size, tokens and family do not tell"
+    )
+    nu: dist.Distribution = prior(
+        lambda: dist.Gamma(2.0, 0.1), "degrees of freedom, from heavy tails to nearly normal"
+    )
+
+    dims: ClassVar[dict[str, tuple[str, ...]]] = {
+        "lam": ("benchmark", "skill"),
+        "omega": ("benchmark",),
+        "b": ("benchmark",),
+        "s": (),
+        "B": ("input", "benchmark"),
+        "B_skill": ("input", "skill"),
+        "tau": ("family_input",),
+        "z": ("family", "family_input", "benchmark"),
+        "z_skill": ("family", "family_input", "skill"),
+        "rho": (),
+        "l": ("lineage", "benchmark"),
+        "l_skill": ("lineage", "skill"),
+        "a": ("family", "benchmark"),
+        "a_skill": ("family", "skill"),
+        "log_d": ("model_without_tokens",),
+        "gamma": ("benchmark",),
+        "u": ("benchmark",),
+        "bend": ("benchmark",),
+        "sigma": ("benchmark",),
+        "delta": ("benchmark",),
+        "nu": (),
+        "mu": ("model", "benchmark"),
+        "score": ("score_obs",),
+    }
+
+    def coords(self) -> dict[str, list[str]]:
+        """Labels of the skills, and of the inputs whose slopes differ by family."""
+        return {
+            "skill": [f"skill {k + 1}" for k in range(self.skills)],
+            "family_input": ["size", "tokens"],
+        }
+
+    def __call__(self, design: Design) -> None:
+        """Tell the generative story; the module's docstring has the equations."""
+        n_family, n_benchmark = design.lineage.shape[0], design.chance.shape[0]
+        with plate("benchmark", n_benchmark, dim=-2), plate("skill", self.skills, dim=-1):
+            lam = sample("lam", self.lam)
+        with plate("benchmark", n_benchmark):
+            b = sample("b", self.b)
+        root = lam
+        if self.specific:
+            with plate("benchmark", n_benchmark):
+                omega = sample("omega", self.omega)
+            root = jnp.linalg.cholesky(lam @ lam.T + jnp.diag(omega**2))
+
+        s = sample("s", self.s)
+        B = self._effects("B", 0.0, s * root, "input", 3)
+        B_f = jnp.tile(B, (n_family, 1, 1))
+        if self.family_slopes:
+            B_f = B_f.at[:, :2].add(self._family_slopes(root, n_family))
+
+        x = inputs(design)
+        x_f = curves.inputs(
+            *design.centre.T, design.reference.log_n0, design.reference.log_d0
+        )  # a_f is sampled at its family's own size and tokens, where the data are
+        a_mean = b + jnp.einsum("fp,fpj->fj", x_f, B_f)
+        if self.lineage:
+            rho = sample("rho", self.rho)
+            of_lineage = self._effects(
+                "l", 0.0, jnp.sqrt(rho) * root, "lineage", len(design.labels("lineage"))
+            )
+            a_mean = a_mean + of_lineage[design.lineage]
+            root = jnp.sqrt(1 - rho) * root
+        a = self._effects("a", a_mean, root, "family", n_family)
+        eta = a[design.family] + jnp.einsum(
+            "ip,ipj->ij", x - x_f[design.family], B_f[design.family]
+        )
+        observe(eta, design, self)
+
+    def _effects(
+        self, name: str, mean: Array | float, root: Array, rows: str, n_rows: int
+    ) -> Array:
+        """Rows of Normal(mean, root root'), shape (rows, benchmark)."""
+        if self.specific:
+            mean = jnp.broadcast_to(mean, (n_rows, root.shape[0]))
+            with plate(rows, n_rows):
+                return sample(name, dist.MultivariateNormal(mean, scale_tril=root))
+        with plate(rows, n_rows, dim=-2), plate("skill", self.skills, dim=-1):
+            return mean + sample(f"{name}_skill", dist.Normal(0.0, 1.0)) @ root.T
+
+    def _family_slopes(self, root: Array, n_family: int) -> Array:
+        """Deviations of the families' slopes, shape (family, family_input, benchmark)."""
+        with plate("family_input", 2):
+            tau = sample("tau", self.tau)
+        column = "benchmark" if self.specific else "skill"
+        with (
+            plate("family", n_family, dim=-3),
+            plate("family_input", 2, dim=-2),
+            plate(column, root.shape[1], dim=-1),
+        ):
+            z = sample("z" if self.specific else "z_skill", dist.Normal(0.0, 1.0))
+        return tau[:, None] * (z @ root.T)
+

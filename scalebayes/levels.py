@@ -1,0 +1,68 @@
+"""Levels of a posterior by label: known families keep their draws, new ones are drawn from the population."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+from numpyro import handlers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from scalebayes.design import Design
+    from scalebayes.laws.law import Law
+    from scalebayes.posterior import Fit
+
+LOCAL_DIMS = ("family", "lineage", "model_without_tokens")
+"""Dimensions along which sampled effects grow with the data. A site has at most one, its first."""
+
+
+def local_dim(law: Law, site: str) -> str | None:
+    """The dimension of `LOCAL_DIMS` along which a site grows; None for a global one."""
+    dims = law.dims[site]
+    return dims[0] if dims and dims[0] in LOCAL_DIMS else None
+
+
+def positions(fit: Fit, design: Design) -> dict[str, np.ndarray]:
+    """Where each label of a design stands in the fit, by dimension; -1 for a new one."""
+    where = {}
+    for dim in LOCAL_DIMS:
+        known = {label: i for i, label in enumerate(fit.design.labels(dim))}
+        where[dim] = np.array([known.get(label, -1) for label in design.labels(dim)], int)
+    return where
+
+
+def given(
+    law: Law,
+    draw: Mapping[str, Any],
+    position: Mapping[str, Any],
+    fill: Callable[[Mapping[str, Any]], Any] | None = None,
+) -> Callable[..., Any]:
+    """The law with its global sites, and the rows of known labels, at one posterior draw.
+
+    Args:
+        law: The law.
+        draw: Values of the sampled sites in the fit, one draw.
+        position: What `positions` gave.
+        fill: Values of a local site from its message; its known rows are replaced afterwards. By
+            default a draw from the distribution that the population gives.
+    """
+
+    def value(site: Mapping[str, Any]) -> Any:
+        name = site["name"]
+        if site["type"] != "sample" or site["is_observed"]:
+            return None
+        dim = local_dim(law, name)
+        if dim is None:
+            return draw[name]
+        rows = fill(site) if fill else site["fn"].sample(numpyro.prng_key())
+        at, known = position[dim], draw.get(name)
+        if known is None or known.shape[0] == 0:
+            return rows
+        keep = (at >= 0).reshape(-1, *[1] * (rows.ndim - 1))
+        return jnp.where(keep, known[jnp.maximum(at, 0)], rows)
+
+    return handlers.substitute(law, substitute_fn=value)

@@ -1,0 +1,281 @@
+"""Observations: the models, their benchmark scores and their losses, as validated long tables."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import pandas as pd
+
+from scalebayes.reading import Extra, Source, long_table, split_table, wide_tables
+from scalebayes.rules import COLUMNS, quoted, suggestion
+from scalebayes.validation import ObservationsError, Table, plural, validated
+
+__all__ = ["Observations", "ObservationsError"]
+
+Names: TypeAlias = str | Iterable[str] | None
+
+
+@dataclass(frozen=True, init=False, eq=False, repr=False)
+class Observations:
+    """What was observed of a set of models: frozen, validated, long tables, one row a score or loss.
+
+    A missing score is an absent row. Rows keep the order in which they came; the tables are handed
+    out as copies. Building one from tables of this very form is `Observations(models, scores,
+    losses)`; `from_wide` and `from_long` take tables with other names and units.
+
+    Args:
+        models: model, family, params; optional run, lineage, tokens, flops.
+        scores: model, benchmark, score; optional n_items, chance.
+        losses: model, domain, loss, unit.
+
+    Raises:
+        ObservationsError: naming row, column, what was expected, what came and the remedy.
+    """
+
+    _models: pd.DataFrame
+    _scores: pd.DataFrame
+    _losses: pd.DataFrame
+
+    def __init__(
+        self,
+        models: pd.DataFrame,
+        scores: pd.DataFrame | None = None,
+        losses: pd.DataFrame | None = None,
+    ) -> None:
+        given = {"models": models, "scores": scores, "losses": losses}
+        self._keep(*validated(*(long_table(kind, table) for kind, table in given.items())))
+
+    def _keep(self, models: pd.DataFrame, scores: pd.DataFrame, losses: pd.DataFrame) -> None:
+        object.__setattr__(self, "_models", models)
+        object.__setattr__(self, "_scores", scores)
+        object.__setattr__(self, "_losses", losses)
+
+    @classmethod
+    def _of(cls, models: pd.DataFrame, scores: pd.DataFrame, losses: pd.DataFrame) -> Observations:
+        """Keep tables that are valid already."""
+        made = cls.__new__(cls)
+        made._keep(models, scores, losses)
+        return made
+
+    @classmethod
+    def from_wide(
+        cls,
+        table: Source,
+        *,
+        benchmarks: Sequence[str],
+        model: str = "model",
+        family: str = "family",
+        lineage: str | None = None,
+        run: str | None = None,
+        params: str = "params",
+        tokens: str | None = "tokens",
+        flops: str | None = None,
+        units: Mapping[str, float] | None = None,
+        chance: Mapping[str, float] | None = None,
+        items: Mapping[str, float] | None = None,
+        extra: Extra = "error",
+    ) -> Observations:
+        """Take a table with one row a model and one column a benchmark.
+
+        Args:
+            table: a DataFrame or a CSV file; an empty cell of a benchmark is a missing score.
+            benchmarks: the columns that hold scores, in the order to keep.
+            model: the column of unique model names; likewise `family`.
+            family: models that differ in size or training tokens only share one.
+            lineage: the release above families (base and instruct variants); else the family.
+            run: the training run whose checkpoints the rows are; else every model is its own.
+            params: column of parameters N.
+            tokens: column of training tokens D, empty where unknown; None where there is none.
+            flops: column of training FLOPs C; else 6 N D.
+            units: factor to a count, as in {"params": 1e9, "tokens": 1e12}; {"score": 0.01} for
+                percentages.
+            chance: benchmark -> the score of guessing, in [0, 1); unknown where not given.
+            items: benchmark -> number of test items; unknown where not given.
+            extra: "ignore" leaves out columns that are neither named nor listed; else an error.
+
+        Raises:
+            ObservationsError: naming row, column, what was expected, what came and the remedy.
+        """
+        named = {"model": model, "run": run, "family": family, "lineage": lineage}
+        named |= {"params": params, "tokens": tokens, "flops": flops}
+        columns = {ours: theirs for ours, theirs in named.items() if theirs is not None}
+        tables = wide_tables(
+            table, columns, benchmarks, units=units, chance=chance, items=items, extra=extra
+        )
+        return cls._of(*validated(*tables))
+
+    @classmethod
+    def from_long(
+        cls,
+        models: Source,
+        scores: Source | None = None,
+        losses: Source | None = None,
+        *,
+        units: Mapping[str, float] | None = None,
+        extra: Extra = "error",
+    ) -> Observations:
+        """Take tables with one row a model, a score and a loss, or one table with everything.
+
+        Args:
+            models: model, family, params; optional run, lineage, tokens, flops. Without `scores`
+                and `losses` it may hold their columns too, each model's own repeated on its rows:
+                a row with a benchmark is a score, a row with a domain a loss.
+            scores: model, benchmark, score; optional n_items, chance.
+            losses: model, domain, loss, unit.
+            units: factor to a count, as in {"params": 1e9}; {"score": 0.01} for percentages.
+            extra: "ignore" leaves out columns with other names; else they are an error.
+
+        Raises:
+            ObservationsError: naming row, column, what was expected, what came and the remedy.
+        """
+        if scores is None and losses is None:
+            return cls._of(*validated(*split_table(models, units=units, extra=extra)))
+        given = {"models": models, "scores": scores, "losses": losses}
+        tables = (long_table(kind, t, units=units, extra=extra) for kind, t in given.items())
+        return cls._of(*validated(*tables))
+
+    @staticmethod
+    def concat(*parts: Observations) -> Observations:
+        """Join observations; what two parts say alike is kept once.
+
+        Raises:
+            ObservationsError: two parts contradict each other, named by model and column.
+        """
+        if not parts:
+            raise ObservationsError("concat expects at least one Observations, got none")
+        tables = []
+        for kind in COLUMNS:
+            frames = [getattr(part, f"_{kind}") for part in parts]
+            frames = [f.set_axis([f"part {n}"] * len(f)) for n, f in enumerate(frames, start=1)]
+            # an empty part has no dtypes of its own to contribute
+            filled = [frame for frame in frames if len(frame)] or frames[:1]
+            tables.append(Table(kind, pd.concat(filled), repeats="merge"))
+        return Observations._of(*validated(*tables))
+
+    @property
+    def models(self) -> pd.DataFrame:
+        """One row a model: model, run, family, lineage, params, tokens, flops (counts, or NaN)."""
+        return self._models.copy()
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        """One row a score: model, benchmark, score in [0, 1], n_items and chance (or NaN)."""
+        return self._scores.copy()
+
+    @property
+    def losses(self) -> pd.DataFrame:
+        """One row a loss: model, domain, loss, unit ("nats/token" or "bits/byte")."""
+        return self._losses.copy()
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Families in order of first appearance."""
+        return tuple(self._models["family"].unique())
+
+    @property
+    def benchmarks(self) -> tuple[str, ...]:
+        """Benchmarks with at least one score, in order of first appearance."""
+        return tuple(self._scores["benchmark"].unique())
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """Domains with at least one loss, in order of first appearance."""
+        return tuple(self._losses["domain"].unique())
+
+    def only(
+        self,
+        *,
+        models: Names = None,
+        families: Names = None,
+        benchmarks: Names = None,
+        domains: Names = None,
+    ) -> Observations:
+        """Keep what bears all the given names; a model stays even where none of its scores does.
+
+        Raises:
+            ObservationsError: a name is unknown, or no model is left.
+        """
+        return self._select(True, models, families, benchmarks, domains)
+
+    def without(
+        self,
+        *,
+        models: Names = None,
+        families: Names = None,
+        benchmarks: Names = None,
+        domains: Names = None,
+    ) -> Observations:
+        """Leave out what bears any of the given names, models with all their scores and losses.
+
+        Raises:
+            ObservationsError: a name is unknown, or no model is left.
+        """
+        return self._select(False, models, families, benchmarks, domains)
+
+    def _select(
+        self, keep: bool, models: Names, families: Names, benchmarks: Names, domains: Names
+    ) -> Observations:
+        rows, scores, losses = self._models, self._scores, self._losses
+        rows = _selected(rows, "model", models, keep)
+        rows = _selected(rows, "family", families, keep, known=self.families)
+        scores = _selected(scores, "benchmark", benchmarks, keep)
+        losses = _selected(losses, "domain", domains, keep)
+        if rows.empty:
+            raise ObservationsError(
+                "expected the selection to leave at least one model, got none: "
+                f"these are the families: {quoted(self.families)}"
+            )
+        scores = scores[scores["model"].isin(rows["model"])]
+        losses = losses[losses["model"].isin(rows["model"])]
+        return self._of(*(frame.reset_index(drop=True) for frame in (rows, scores, losses)))
+
+    def to_wide(self) -> pd.DataFrame:
+        """Return one row a model, one column a benchmark, NaN where there is no score.
+
+        The inverse of `from_wide` with every column named; n_items, chance and the losses have no
+        place in a wide table.
+        """
+        cells = self._scores.pivot(index="model", columns="benchmark", values="score")
+        cells = cells.reindex(index=self._models["model"], columns=list(self.benchmarks))
+        return pd.concat([self.models, cells.reset_index(drop=True)], axis=1)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both hold the same rows in the same order."""
+        if not isinstance(other, Observations):
+            return NotImplemented
+        return all(getattr(self, f"_{kind}").equals(getattr(other, f"_{kind}")) for kind in COLUMNS)
+
+    def __repr__(self) -> str:
+        """Return the counts of models, families, scores and losses in one line."""
+        parts = [
+            f"{plural(len(self._models), 'model')} of {plural(len(self.families), 'family', 'families')}"
+        ]
+        if len(self._scores):
+            count = plural(len(self.benchmarks), "benchmark")
+            parts.append(f"{plural(len(self._scores), 'score')} on {count}")
+        if len(self._losses):
+            count = plural(len(self.domains), "domain")
+            parts.append(f"{plural(len(self._losses), 'loss', 'losses')} on {count}")
+        unknown = int(self._models["tokens"].isna().sum())
+        if unknown:
+            parts.append(f"tokens unknown for {unknown}")
+        return f"Observations({'; '.join(parts)})"
+
+
+def _selected(
+    frame: pd.DataFrame, column: str, names: Names, keep: bool, known: Collection[str] = ()
+) -> pd.DataFrame:
+    """Return the rows whose `column` is (or is not) among `names`; all where none are given."""
+    if names is None:
+        return frame
+    wanted = [names] if isinstance(names, str) else [str(name) for name in names]
+    known = known or tuple(frame[column].unique())
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        raise ObservationsError(
+            f"expected names of the column {column!r}, got {quoted(unknown)}, which no row bears"
+            + (suggestion(unknown[0], known) or f": these are known: {quoted(known)}")
+        )
+    return frame[frame[column].isin(wanted) == keep]

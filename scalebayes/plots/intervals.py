@@ -1,0 +1,169 @@
+"""Did the intervals hold what they promised? Predictive intervals beside the scores that came."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+By = Literal["model", "benchmark"]
+
+# Okabe and Ito's palette, told apart with any colour vision; shapes differ too, for print
+BAR = "#0072B2"
+INSIDE = "#000000"
+OUTSIDE = "#D55E00"
+UNSCORED = 0.35
+"""Opacity of predictions that have no score to be compared with."""
+
+CAPTION = (
+    "Thick bar: 50% interval, thin bar: 90% interval, white tick: median. "
+    "Dot: score inside the 90% interval, diamond: outside. Pale: no score known."
+)
+NEEDED = ("model", "benchmark", "median", "lower_50", "upper_50", "lower_90", "upper_90")
+
+
+def intervals(table: pd.DataFrame, ax: Axes | None = None, *, by: By = "model") -> Axes:
+    """Draw predictive intervals, and observed scores beside them, in one list.
+
+    Args:
+        table: Rows as from `predict` with the intervals of 50 and 90%; where it has a column
+            `observed`, these scores are drawn (NaN where none is known).
+        ax: Where to draw; by default a new figure of fitting height.
+        by: Whether rows are grouped by model or by benchmark.
+
+    Returns:
+        The axes, with a caption under them that says what is drawn.
+
+    Raises:
+        ValueError: The table has no rows, or lacks a column.
+    """
+    _check(table, by)
+    groups = list(dict.fromkeys(table[by]))
+    headed = len(groups) > 1
+    if ax is None:
+        ax = _new_axes(len(table) + (len(groups) * 1.6 if headed else 0))
+    height, ticks, names = 0.0, [], []
+    for group in groups:
+        rows = table[table[by] == group]
+        if headed:
+            height += 0.6
+            ax.annotate(
+                str(group), (0.0, height), (2, 0), ("axes fraction", "data"),
+                textcoords="offset points", weight="bold", size="small", va="center",
+            )  # fmt: skip
+            height += 1.0
+        at = height + np.arange(len(rows))
+        _draw(ax, rows, at)
+        ticks += at.tolist()
+        names += rows[_other(by)].tolist()
+        height += len(rows)
+    ax.set_yticks(ticks, names)
+    ax.set_ylim(height - 0.3, -0.7)
+    _finish(ax)
+    ax.set_xlabel("score\n" + CAPTION.replace("median. ", "median.\n"), size="small")
+    if not headed:
+        ax.set_title(str(groups[0]))
+    return ax
+
+
+def interval_panels(table: pd.DataFrame, *, by: By = "model", columns: int = 5) -> Figure:
+    """Draw predictive intervals and observed scores, one panel a model (or benchmark).
+
+    Args:
+        table: As for `intervals`.
+        by: What has a panel of its own.
+        columns: Panels side by side.
+
+    Returns:
+        The figure, with a caption that says what is drawn.
+
+    Raises:
+        ValueError: As for `intervals`.
+    """
+    import matplotlib.pyplot as plt
+
+    _check(table, by)
+    groups = list(dict.fromkeys(table[by]))
+    names = list(dict.fromkeys(table[_other(by)]))
+    columns = min(columns, len(groups))
+    rows = -(-len(groups) // columns)
+    figure, axes = plt.subplots(
+        rows, columns, sharex=True, sharey=True, squeeze=False, layout="constrained",
+        figsize=(max(1.6 + 1.9 * columns, 6.0), 0.9 + rows * (0.5 + 0.2 * len(names))),
+    )  # fmt: skip
+    for ax, group in zip(axes.flat, groups, strict=False):
+        part = table[table[by] == group]
+        _draw(ax, part, np.array([names.index(n) for n in part[_other(by)]], float))
+        ax.set_title(str(group), size="small", weight="bold")
+    for ax in axes.flat[len(groups) :]:
+        ax.set_axis_off()
+    axes[0, 0].set_yticks(range(len(names)), names)
+    axes[0, 0].set_ylim(len(names) - 0.4, -0.6)
+    for ax in axes.flat[: len(groups)]:
+        _finish(ax)
+    width = figure.get_size_inches()[0]
+    caption = CAPTION if width > 8 else CAPTION.replace("median. ", "median.\n")
+    figure.supxlabel(f"score\n{caption}", size="small")
+    return figure
+
+
+def _check(table: pd.DataFrame, by: By) -> None:
+    if by not in ("model", "benchmark"):
+        raise ValueError(f"by must be 'model' or 'benchmark', but is {by!r}")
+    if missing := [c for c in NEEDED if c not in table.columns]:
+        raise ValueError(
+            f"expected a table of predict with the intervals of 50 and 90%, but {missing} are missing"
+        )
+    if not len(table):
+        raise ValueError("expected a table with at least one prediction, but it has no rows")
+
+
+def _other(by: By) -> str:
+    return "benchmark" if by == "model" else "model"
+
+
+def _new_axes(lines: float) -> Any:
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(figsize=(6.5, 0.8 + 0.2 * lines), layout="constrained")[1]
+
+
+def _draw(ax: Axes, table: pd.DataFrame, at: np.ndarray) -> None:
+    """Bars and points of the rows of a table at heights `at`."""
+    observed = table["observed"].to_numpy(float) if "observed" in table else np.full(len(at), np.nan)
+    inside = (observed >= table["lower_90"]) & (observed <= table["upper_90"])
+    pale = np.isnan(observed) & ("observed" in table)
+    _bars(ax, table[~pale], at[~pale], 1.0)
+    _bars(ax, table[pale], at[pale], UNSCORED)
+    for rows, marker, colour, size in (
+        (inside.to_numpy(), "o", INSIDE, 14),
+        ((~inside & ~np.isnan(observed)).to_numpy(), "D", OUTSIDE, 18),
+    ):
+        ax.scatter(
+            observed[rows], at[rows], size, color=colour, marker=marker,
+            edgecolor="white", linewidth=0.6, zorder=4,
+        )  # fmt: skip
+
+
+def _bars(ax: Axes, table: pd.DataFrame, at: np.ndarray, opacity: float) -> None:
+    ax.hlines(at, table["lower_90"], table["upper_90"], color=BAR, linewidth=1.3, alpha=opacity)
+    ax.hlines(
+        at, table["lower_50"], table["upper_50"], color=BAR, linewidth=5, alpha=opacity, zorder=2.5
+    )
+    ax.scatter(table["median"], at, 28, color="white", marker="|", linewidth=1.4, zorder=3)
+
+
+def _finish(ax: Axes) -> None:
+    ax.set_xlim(0, 1)
+    ax.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+    ax.set_xticks([0.25, 0.75], minor=True)
+    ax.grid(axis="x", which="both", color="0.88", linewidth=0.6)
+    ax.set_axisbelow(True)
+    ax.tick_params(axis="y", length=0, labelsize="small")
+    ax.tick_params(axis="x", labelsize="small")
+    ax.spines[["top", "right", "left"]].set_visible(False)

@@ -1,0 +1,201 @@
+"""Fit: a law, what it saw and the posterior, as one value that can be saved and loaded."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from arviz_base import from_dict
+
+from scalebayes import design as designs
+from scalebayes import diagnostics
+from scalebayes.design import Design, Reference
+from scalebayes.laws import LAWS
+from scalebayes.laws.law import from_specification, specification
+from scalebayes.observations import Observations
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from scalebayes.laws.law import Law
+
+SCHEMA = 1
+"""Version of the file format; `load` refuses a newer one."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted law.
+
+    Attributes:
+        law: The law with its choices and priors.
+        observations: All tables that were given to `fit`, held-out scores included.
+        held_out: Models whose scores the law has not seen.
+        tree: xarray DataTree in ArviZ's schema: posterior, log_likelihood, log_prior, sample_stats,
+            observed_data, constant_data.
+        reference: Centring constants of the inputs.
+        provenance: Settings (seed and all), versions and seconds.
+    """
+
+    law: Law
+    observations: Observations
+    held_out: tuple[str, ...]
+    tree: xr.DataTree = field(repr=False)
+    reference: Reference = field(repr=False)
+    provenance: dict[str, Any] = field(repr=False)
+
+    @cached_property
+    def design(self) -> Design:
+        """The arrays that the law saw."""
+        design = designs.build(self.observations, self.reference)
+        return design.observing(~self.observations.scores["model"].isin(self.held_out).to_numpy())
+
+    @cached_property
+    def verdict(self) -> diagnostics.Verdict:
+        """Whether the draws can be believed, and what to do if not."""
+        return diagnostics.check(self.tree, self.provenance["settings"]["max_tree_depth"])
+
+    def labels(self, dim: str) -> list[str]:
+        """Labels along a dimension of the posterior."""
+        return [str(label) for label in self.tree["posterior"].coords[dim].values]
+
+    def draws(self) -> dict[str, np.ndarray]:
+        """Posterior draws of each sampled site, chains joined: shape (sample, ...)."""
+        posterior = self.tree["posterior"].to_dataset()
+        return {
+            str(name): v.to_numpy().reshape(-1, *v.shape[2:])
+            for name, v in posterior.data_vars.items()
+            if name in self.tree["log_prior"]
+        }
+
+    def save(self, path: str | Path) -> Path:
+        """Write the fit to one NetCDF file.
+
+        Args:
+            path: Where to; the file is complete or not there at all.
+        """
+        path = Path(path)
+        about = {
+            "schema": SCHEMA,
+            "law": specification(self.law),
+            "held_out": list(self.held_out),
+            "reference": vars(self.reference),
+            "provenance": self.provenance,
+        }
+        tables = {
+            name: getattr(self.observations, name).to_csv(index=False)
+            for name in ("models", "scores", "losses")
+        }
+        groups = {name: node.to_dataset() for name, node in self.tree.children.items()}
+        groups["scalebayes"] = xr.Dataset(
+            {k: ((), v) for k, v in {"about": json.dumps(about), **tables}.items()}
+        )
+        partial = path.with_name(path.name + ".partial")
+        xr.DataTree.from_dict(groups).to_netcdf(partial, engine="h5netcdf")
+        partial.replace(path)
+        return path
+
+
+def load(path: str | Path) -> Fit:
+    """Read a fit that `Fit.save` wrote.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is truncated, is not a fit, or was written by a newer version.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file {path}")
+    try:
+        with xr.open_datatree(path, engine="h5netcdf") as opened:
+            tree = opened.load()
+        own = {k: str(v.item()) for k, v in tree["scalebayes"].data_vars.items()}
+        about = json.loads(own["about"])
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
+        raise ValueError(
+            f"{path} is not a complete fit: it is truncated or was not written by scalebayes; "
+            "fit again, or copy the file again from where it came"
+        ) from error
+    if about["schema"] > SCHEMA:
+        raise ValueError(
+            f"{path} has schema {about['schema']}, written by a newer scalebayes; this version reads "
+            f"up to {SCHEMA}: upgrade scalebayes"
+        )
+
+    def table(name: str) -> pd.DataFrame:
+        # an empty cell of a text column never occurs: keys may be called "NA"
+        return pd.read_csv(StringIO(own[name]), keep_default_na=False, na_values=[""])
+
+    return Fit(
+        law=from_specification(about["law"], LAWS),
+        observations=Observations(table("models"), table("scores"), table("losses")),
+        held_out=tuple(about["held_out"]),
+        tree=xr.DataTree.from_dict(
+            {k: v.to_dataset() for k, v in tree.children.items() if k != "scalebayes"}
+        ),
+        reference=Reference(**about["reference"]),
+        provenance=about["provenance"],
+    )
+
+
+def make_tree(
+    law: Law,
+    design: Design,
+    sites: Mapping[str, Mapping[str, np.ndarray]],
+    stats: Mapping[str, np.ndarray],
+) -> xr.DataTree:
+    """Arrays of a fit as a DataTree in ArviZ's schema.
+
+    Args:
+        law: The law, for its dims and labels.
+        design: The data, for their labels.
+        sites: posterior, log_likelihood and log_prior, each a dict of arrays (chain, draw, ...).
+        stats: Sampler statistics, each (chain, draw).
+    """
+    seen = np.asarray(design.observed)
+    of_model, of_benchmark = design.labels("model"), design.labels("benchmark")
+    models = [of_model[i] for i in np.asarray(design.score_model)[seen]]
+    benchmarks = [of_benchmark[j] for j in np.asarray(design.score_benchmark)[seen]]
+    coords = {dim: list(labels) for dim, labels in design.coords} | law.coords()
+    coords["quantity"] = ["params", "tokens"]
+    coords["score_obs"] = [f"{m} / {b}" for m, b in zip(models, benchmarks, strict=True)]
+    n_steps = np.asarray(stats["n_steps"])
+    tree = from_dict(
+        {
+            "posterior": dict(sites["posterior"]),
+            "log_likelihood": {k: v[..., seen] for k, v in sites["log_likelihood"].items()},
+            "sample_stats": {**stats, "tree_depth": np.floor(np.log2(n_steps)).astype(int) + 1},
+            "observed_data": {"score": np.asarray(design.score)[seen]},
+            "constant_data": {
+                "score_model": np.array(models),
+                "score_benchmark": np.array(benchmarks),
+                "n_items": np.asarray(design.n_items)[seen],
+                "log_params": np.asarray(design.log_params),
+                "log_tokens": np.asarray(design.log_tokens),
+                "family_of_model": np.array(
+                    [design.labels("family")[i] for i in np.asarray(design.family)]
+                ),
+                "centre": np.asarray(design.centre),
+            },
+        },
+        coords={k: v for k, v in coords.items() if v},
+        dims={
+            **{k: list(v) for k, v in law.dims.items()},
+            "score_model": ["score_obs"],
+            "score_benchmark": ["score_obs"],
+            "n_items": ["score_obs"],
+            "log_params": ["model"],
+            "log_tokens": ["model"],
+            "family_of_model": ["model"],
+            "centre": ["family", "quantity"],
+        },
+    )
+    tree["log_prior"] = from_dict({"log_prior": dict(sites["log_prior"])})["log_prior"]
+    return tree

@@ -1,0 +1,228 @@
+"""predict: a fit and models that need not exist yet to joint predictive draws and their intervals."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpyro import handlers
+from scipy.special import logsumexp
+
+from scalebayes import design as designs
+from scalebayes.laws import LAWS
+from scalebayes.laws.law import from_specification, specification
+from scalebayes.levels import given, positions
+from scalebayes.observations import Observations
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from scalebayes.design import Design
+    from scalebayes.posterior import Fit
+
+Kind = Literal["score", "mean"]
+
+
+def predict(
+    fit: Fit,
+    models: pd.DataFrame,
+    *,
+    prob: Sequence[float] = (0.5, 0.9),
+    kind: Kind = "score",
+    new_families: Sequence[str] = (),
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Predictive intervals for models on every benchmark of a fit.
+
+    Args:
+        fit: The fit.
+        models: One row a model with columns model, family, params (N, a count) and tokens (D, a
+            count); optionally lineage. A missing token count is averaged over.
+        prob: Probabilities of the central intervals.
+        kind: `score`, the score that an evaluation will show, or `mean`, what the law expects of a
+            typical model of that family, size and tokens: without the noise of evaluations and of
+            single models.
+        new_families: Families that are meant to be new though a known one has a similar name.
+        seed: Seed of the predictive draws.
+
+    Returns:
+        One row a model and benchmark: model, family, benchmark, kind (`known family`, or `new
+        family`: drawn from the population of families), mean, median, sd, and lower_p and upper_p
+        in percent for each probability, such as lower_90.
+
+    Raises:
+        ValueError: If a family is unknown and looks like a misspelling, or an argument is off.
+        ObservationsError: If the table of models is.
+    """
+    if not prob or not all(0 < p < 1 for p in prob):
+        raise ValueError(f"prob must be probabilities between 0 and 1, but is {prob!r}")
+    draws = predictive_draws(fit, models, kind=kind, new_families=new_families, seed=seed)
+    values = draws["score"].stack(sample=("chain", "draw")).transpose("model", "benchmark", "sample")
+    known = set(fit.design.labels("family"))
+    families = [str(f) for f in draws.coords["family"].values]
+    n_benchmark = values.sizes["benchmark"]
+    table = pd.DataFrame(
+        {
+            "model": np.repeat(draws.coords["model"].values, n_benchmark),
+            "family": np.repeat(families, n_benchmark),
+            "benchmark": np.tile(draws.coords["benchmark"].values, len(families)),
+            "kind": np.repeat(
+                ["known family" if f in known else "new family" for f in families], n_benchmark
+            ),
+        }
+    )
+    flat = values.to_numpy().reshape(len(table), -1)
+    return table.assign(**summary(flat, prob))
+
+
+def summary(draws: np.ndarray, prob: Sequence[float] = (0.5, 0.9)) -> dict[str, np.ndarray]:
+    """Mean, median, sd and central intervals of draws, shape (row, sample), as columns."""
+    columns = {
+        "mean": draws.mean(axis=-1),
+        "median": np.median(draws, axis=-1),
+        "sd": draws.std(axis=-1, ddof=1),
+    }
+    for p in prob:
+        name = f"{100 * p:g}"
+        columns[f"lower_{name}"], columns[f"upper_{name}"] = np.quantile(
+            draws, [(1 - p) / 2, (1 + p) / 2], axis=-1
+        )
+    return columns
+
+
+def predictive_draws(
+    fit: Fit,
+    models: pd.DataFrame,
+    *,
+    kind: Kind = "score",
+    new_families: Sequence[str] = (),
+    seed: int = 0,
+) -> xr.Dataset:
+    """Joint predictive draws over models and benchmarks.
+
+    Draws belong together: averages over benchmarks, differences of models and probabilities of
+    joint events follow from them. For the arguments and errors see `predict`.
+
+    Returns:
+        Dataset with `score` of dims (chain, draw, model, benchmark) and the family of each model as
+        a coordinate.
+    """
+    if kind not in ("score", "mean"):
+        raise ValueError(f"kind must be 'score' or 'mean', but is {kind!r}")
+    design = _grid(fit, Observations(models), new_families)
+    values = _run(fit, design, seed)[kind]
+    names, benchmarks = design.labels("model"), design.labels("benchmark")
+    posterior = fit.tree["posterior"]
+    return xr.Dataset(
+        {
+            "score": (
+                ("chain", "draw", "model", "benchmark"),
+                values.reshape(*values.shape[:2], len(names), len(benchmarks)),
+            )
+        },
+        coords={
+            "chain": posterior.coords["chain"],
+            "draw": posterior.coords["draw"],
+            "model": list(names),
+            "benchmark": list(benchmarks),
+            "family": ("model", [design.labels("family")[f] for f in np.asarray(design.family)]),
+        },
+    )
+
+
+def log_score(
+    fit: Fit, observations: Observations, *, new_families: Sequence[str] = (), seed: int = 0
+) -> pd.DataFrame:
+    """Log predictive density of scores that the fit has not seen, each on its own.
+
+    Args:
+        fit: The fit.
+        observations: Models and their scores, on benchmarks of the fit.
+        new_families: As in `predict`.
+        seed: Seed of the effects of new families.
+
+    Returns:
+        The table of scores with a column log_score.
+    """
+    _check_families(fit, observations.families, new_families)
+    design = _at_centres(
+        fit, designs.build(observations, fit.reference, list(fit.design.labels("benchmark")))
+    )
+    density = _run(fit, design, seed)["log_density"]
+    flat = density.reshape(-1, density.shape[-1])
+    return observations.scores.assign(log_score=logsumexp(flat, axis=0) - np.log(len(flat)))
+
+
+def _run(fit: Fit, design: Design, seed: int) -> dict[str, np.ndarray]:
+    """Means, scores and log densities at the cells of a design, shape (chain, draw, score_obs)."""
+    sizes = fit.tree["posterior"].sizes
+    shape = sizes["chain"], sizes["draw"]
+    with jax.enable_x64(fit.provenance["settings"]["x64"]):
+        keys = jax.random.split(jax.random.key(seed), shape[0] * shape[1])
+        run = _predictor(json.dumps(specification(fit.law)))
+        result = run(fit.draws(), keys, design, positions(fit, design))
+    return {k: np.asarray(v).reshape(*shape, -1) for k, v in result.items()}
+
+
+def _grid(fit: Fit, models: Observations, new_families: Sequence[str]) -> Design:
+    """Design with one cell for each model and benchmark of a fit; the scores are placeholders."""
+    _check_families(fit, models.families, new_families)
+    facts = fit.observations.scores.groupby("benchmark", sort=False)[["n_items", "chance"]].first()
+    benchmarks = list(fit.design.labels("benchmark"))
+    names = models.models["model"].tolist()
+    cells = pd.DataFrame(
+        {
+            "model": np.repeat(names, len(benchmarks)),
+            "benchmark": np.tile(benchmarks, len(names)),
+            "score": 0.5,
+        }
+    ).join(facts, on="benchmark")
+    return _at_centres(
+        fit, designs.build(Observations(models.models, cells), fit.reference, benchmarks)
+    )
+
+
+def _at_centres(fit: Fit, design: Design) -> Design:
+    """The design with known families measured where the fit has measured them."""
+    at = positions(fit, design)["family"]
+    known = np.asarray(fit.design.centre)[np.maximum(at, 0)]
+    return replace(design, centre=np.where((at >= 0)[:, None], known, design.centre))
+
+
+def _check_families(fit: Fit, families: Sequence[str], new_families: Sequence[str]) -> None:
+    known = fit.design.labels("family")
+    for family in families:
+        if family in known or family in new_families:
+            continue
+        if similar := difflib.get_close_matches(family, known, n=1, cutoff=0.8):
+            raise ValueError(
+                f"the fit has not seen the family {family!r}; did you mean {similar[0]!r}? If it is a "
+                f"new family, say so: new_families=[{family!r}]"
+            )
+
+
+@functools.lru_cache(maxsize=16)
+def _predictor(law_json: str) -> Callable[..., Any]:
+    law = from_specification(json.loads(law_json), LAWS)
+
+    def one(draw: dict[str, Any], key: Any, design: Design, position: dict[str, Any]) -> Any:
+        effects, noise = jax.random.split(key)
+        model = handlers.seed(given(law, draw, position), effects)
+        trace = handlers.trace(model).get_trace(design)
+        mu = trace["mu"]["value"][design.score_model, design.score_benchmark]
+        score = trace["score"]["fn"].base_dist
+        return {
+            "mean": mu,
+            "score": jnp.clip(score.sample(noise), 0.0, 1.0),
+            "log_density": score.log_prob(design.score),
+        }
+
+    return jax.jit(jax.vmap(one, (0, 0, None, None)))

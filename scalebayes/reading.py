@@ -1,0 +1,206 @@
+"""From what a caller has, wide or long, a file or a frame, to the tables that are validated."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, TypeAlias
+
+import pandas as pd
+
+from scalebayes.csv_files import read_csv
+from scalebayes.rules import COLUMNS, OPTIONAL, quoted, suggestion
+from scalebayes.validation import ObservationsError, Table, names, plural
+
+Source: TypeAlias = pd.DataFrame | str | os.PathLike[str]
+Extra: TypeAlias = Literal["error", "ignore"]
+UNITS = ("params", "tokens", "flops", "score")
+REMEDIES = {
+    "tokens": "pass tokens=None if no token count is known",
+    "unit": "a loss needs its unit, 'nats/token' or 'bits/byte'",
+}
+
+
+def wide_tables(
+    table: Source,
+    columns: Mapping[str, str],
+    benchmarks: Sequence[str],
+    *,
+    units: Mapping[str, float] | None,
+    chance: Mapping[str, float] | None,
+    items: Mapping[str, float] | None,
+    extra: Extra,
+) -> tuple[Table, Table, Table]:
+    """Return the tables of one with a row a model and a column a benchmark.
+
+    The scores go benchmark by benchmark, so that the order of first appearance is the caller's
+    order whichever models are left out later.
+
+    Args:
+        table: a DataFrame or a CSV file.
+        columns: our names of the columns of models -> the caller's.
+        benchmarks: the columns that hold scores.
+        units: column -> factor to a count.
+        chance: benchmark -> chance level.
+        items: benchmark -> number of items.
+        extra: "ignore" leaves out the columns that are not named.
+
+    Raises:
+        ObservationsError: a column is missing, unknown or named twice.
+    """
+    frame, source = _opened(table)
+    benchmarks = [benchmarks] if isinstance(benchmarks, str) else list(benchmarks)
+    _require(frame, {**columns, **{name: name for name in benchmarks}}, source)
+    wanted = [*columns.values(), *benchmarks]
+    _refuse_extra(frame, wanted, source, extra, "name it in benchmarks=[...]")
+    twice = [name for name in benchmarks if wanted.count(name) > 1]
+    if twice:
+        raise ObservationsError(
+            f"expected each benchmark once and apart from the other columns, got {quoted(twice)} "
+            "twice: name a column for one purpose"
+        )
+    for argument, levels in (("chance", chance or {}), ("items", items or {})):
+        for name in levels:
+            if name not in benchmarks:
+                raise ObservationsError(
+                    f"{argument}= must name benchmarks of the table, got {name!r}"
+                    + (suggestion(name, benchmarks) or f": the benchmarks are {quoted(benchmarks)}")
+                )
+
+    models = pd.DataFrame({ours: frame[theirs] for ours, theirs in columns.items()})
+    cells = [
+        pd.DataFrame(
+            {
+                "model": models["model"],
+                "benchmark": name,
+                "score": frame[name],
+                "n_items": (items or {}).get(name, float("nan")),
+                "chance": (chance or {}).get(name, float("nan")),
+            }
+        )[names(frame[name]).notna() & names(models["model"]).notna()]
+        for name in benchmarks
+    ]
+    cells = [rows for rows in cells if len(rows)]
+    scores = pd.concat(cells) if cells else pd.DataFrame(columns=COLUMNS["scores"])
+    factors = _factors(units)
+    return (
+        Table("models", models, source, columns, factors),
+        Table("scores", scores, source, {"model": columns["model"]}, factors, wide=True),
+        long_table("losses", None),
+    )
+
+
+def long_table(
+    kind: str,
+    table: Source | None,
+    *,
+    units: Mapping[str, float] | None = None,
+    extra: Extra = "error",
+) -> Table:
+    """Return a table that bears our column names already; one without rows where none is given.
+
+    Raises:
+        ObservationsError: a column is missing or unknown.
+    """
+    if table is None:
+        return Table(kind, pd.DataFrame(columns=COLUMNS[kind]))
+    frame, source = _opened(table)
+    _require(frame, {name: name for name in COLUMNS[kind] if name not in OPTIONAL}, source, kind)
+    _refuse_extra(frame, COLUMNS[kind], source, extra, f"name it as the {kind} do")
+    return Table(kind, frame, source, units=_factors(units))
+
+
+def split_table(
+    table: Source, *, units: Mapping[str, float] | None, extra: Extra
+) -> tuple[Table, Table, Table]:
+    """Return the tables of one long table whose rows repeat what belongs to the model.
+
+    A row with a benchmark or a score is a score, a row with a domain or a loss is a loss.
+
+    Raises:
+        ObservationsError: a column is missing or unknown.
+    """
+    frame, source = _opened(table)
+    every = dict.fromkeys(name for kind in COLUMNS for name in COLUMNS[kind])
+    _refuse_extra(frame, every, source, extra, "name it as the models, scores or losses do")
+    factors, tables = _factors(units), []
+    for kind, (label, value) in {
+        "models": ("model", "family"),
+        "scores": ("benchmark", "score"),
+        "losses": ("domain", "loss"),
+    }.items():
+        present = [column for column in (label, value) if column in frame]
+        if kind != "models" and not present:
+            tables.append(long_table(kind, None))
+            continue
+        needed = {name: name for name in COLUMNS[kind] if name not in OPTIONAL}
+        _require(frame, needed, source, kind)
+        held = pd.concat([names(frame[column]).notna() for column in present], axis=1).any(axis=1)
+        rows = frame if kind == "models" else frame[held]
+        rows = rows[[name for name in COLUMNS[kind] if name in frame]]
+        repeats: Literal["merge", "refuse"] = "merge" if kind == "models" else "refuse"
+        tables.append(Table(kind, rows, source, units=factors, repeats=repeats))
+    return tables[0], tables[1], tables[2]
+
+
+def _opened(table: Source) -> tuple[pd.DataFrame, str]:
+    """Return a table whose index names its rows, and the file's name."""
+    if isinstance(table, str | os.PathLike):
+        return read_csv(table), os.path.basename(table)
+    if not isinstance(table, pd.DataFrame):
+        raise ObservationsError(
+            f"expected a pandas DataFrame or the path of a CSV file, got {type(table).__name__}: "
+            "convert it, as in pandas.DataFrame(rows)"
+        )
+    repeated = list(dict.fromkeys(table.columns[table.columns.duplicated()]))
+    if repeated:
+        raise ObservationsError(
+            f"expected each column once, got {quoted(repeated)} more than once: rename them apart"
+        )
+    return table.set_axis([f"row {label}" for label in table.index]), ""
+
+
+def _require(
+    frame: pd.DataFrame, columns: Mapping[str, str], source: str, kind: str = "table"
+) -> None:
+    present = [str(name) for name in frame.columns]
+    missing = {ours: theirs for ours, theirs in columns.items() if theirs not in present}
+    if not missing:
+        return
+    ours, theirs = next(iter(missing.items()))
+    remedy = suggestion(theirs, [name for name in present if name not in columns.values()])
+    remedy = remedy or f": {REMEDIES.get(ours, 'name the column that holds it')}"
+    raise ObservationsError(
+        f"{source or kind}: expected {plural(len(missing), 'column')} {quoted(missing.values())}, "
+        f"got {quoted(present)}{remedy}"
+    )
+
+
+def _refuse_extra(
+    frame: pd.DataFrame, wanted: Iterable[str], source: str, extra: Extra, remedy: str
+) -> None:
+    if extra not in ("error", "ignore"):
+        raise ObservationsError(f"extra must be 'error' or 'ignore', got {extra!r}")
+    wanted = list(wanted)
+    unknown = [name for name in frame.columns if name not in wanted]
+    if unknown and extra == "error":
+        raise ObservationsError(
+            f"{source or 'table'}: expected no columns beyond {quoted(wanted)}, "
+            f"got {quoted(unknown)}: {remedy}, or pass extra='ignore' to leave such columns out"
+        )
+
+
+def _factors(units: Mapping[str, float] | None) -> dict[str, float]:
+    factors = dict(units or {})
+    for column, factor in factors.items():
+        if column not in UNITS:
+            raise ObservationsError(
+                f"units= must name one of {quoted(UNITS)}, got {column!r}"
+                + suggestion(column, UNITS)
+            )
+        if not 0 < factor < float("inf"):
+            raise ObservationsError(
+                f"units={{{column!r}: ...}} must be a positive factor, got {factor!r}: "
+                "pass 1e9 for billions"
+            )
+    return factors

@@ -1,0 +1,218 @@
+"""What the tables of observations must satisfy, each rule with the sentence for a row that breaks it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+LOSS_UNITS = ("nats/token", "bits/byte")
+
+TEXT: dict[str, tuple[str, ...]] = {
+    "models": ("model", "run", "family", "lineage"),
+    "scores": ("model", "benchmark"),
+    "losses": ("model", "domain", "unit"),
+}
+NUMBERS: dict[str, tuple[str, ...]] = {
+    "models": ("params", "tokens", "flops"),
+    "scores": ("score", "n_items", "chance"),
+    "losses": ("loss",),
+}
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "models": ("model", "run", "family", "lineage", "params", "tokens", "flops"),
+    "scores": ("model", "benchmark", "score", "n_items", "chance"),
+    "losses": ("model", "domain", "loss", "unit"),
+}
+OPTIONAL = frozenset({"run", "lineage", "tokens", "flops", "n_items", "chance"})
+KEYS: dict[str, list[str]] = {
+    "models": ["model"],
+    "scores": ["model", "benchmark"],
+    "losses": ["model", "domain"],
+}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What the values of a column must satisfy, and the sentence for a value that does not."""
+
+    holds: Callable[[pd.Series], pd.Series]
+    says: Callable[[Any], str]
+
+
+@dataclass(frozen=True)
+class RowRule:
+    """What the rows of a table must satisfy together; `column` is the one to blame."""
+
+    column: str
+    holds: Callable[[pd.DataFrame], pd.Series]
+    says: Callable[[pd.DataFrame, int], str]
+
+
+def quoted(names: Iterable[object], most: int = 8) -> str:
+    """Return names in quotes, the first few and the number of the rest."""
+    every = [repr(str(name)) for name in names]
+    more = f" and {len(every) - most} more" if len(every) > most else ""
+    return ", ".join(every[:most]) + more
+
+
+def shown(value: Any) -> str:
+    """Return a cell's value as a message shows it."""
+    if isinstance(value, str):
+        return repr(value)
+    return "nothing" if pd.isna(value) else f"{value:g}"
+
+
+def suggestion(name: object, known: Collection[str]) -> str:
+    """Return "; did you mean 'x'?" for the known name nearest to `name`, or nothing."""
+    folded = {str(option).casefold(): str(option) for option in known}
+    near = difflib.get_close_matches(str(name).casefold(), list(folded), n=1, cutoff=0.6)
+    return f"; did you mean {folded[near[0]]!r}?" if near else ""
+
+
+def first_alike(frame: pd.DataFrame, keys: list[str], i: int) -> int:
+    """Return the position of the first row whose keys are those of row i."""
+    alike = (frame[keys] == frame[keys].iloc[i]).all(axis=1)
+    return int(np.flatnonzero(alike)[0])
+
+
+def _finite(noun: str) -> Rule:
+    return Rule(
+        lambda values: np.isfinite(values),
+        lambda value: f"{noun} must be finite, got {value:g}: give the number, or none if unknown",
+    )
+
+
+def _positive(noun: str) -> Rule:
+    return Rule(
+        lambda values: values > 0,
+        lambda value: f"{noun} must be positive, got {value:g}: correct the cell",
+    )
+
+
+def _count(noun: str, low: float, high: float, remedy: str) -> list[Rule]:
+    """Rules for counts that lie between the smallest and the largest that can be meant."""
+    return [
+        _finite(noun),
+        _positive(noun),
+        Rule(
+            lambda values: values >= low,
+            lambda value: f"{noun} must be a count, got {value:g}: {remedy}",
+        ),
+        Rule(
+            lambda values: values <= high,
+            lambda value: (
+                f"{noun} must be a count of at most {high:g}, got {value:g}: "
+                f"was the unit of {noun} applied to figures that were counts already?"
+            ),
+        ),
+    ]
+
+
+def _says_score(value: float) -> str:
+    remedy = "correct the cell, or leave it empty if the score is missing"
+    if 1 < value <= 100:
+        remedy = "it looks like a percentage, divide by 100 (or pass units={'score': 0.01})"
+    return f"a score must lie in [0, 1], got {value:g}: {remedy}"
+
+
+RULES: dict[str, dict[str, list[Rule]]] = {
+    "models": {
+        "params": _count("params", 1e5, 1e15, "it looks like billions, pass units={'params': 1e9}"),
+        "tokens": _count(
+            "tokens",
+            1e6,
+            1e18,
+            "it looks like trillions or billions, pass units={'tokens': 1e12} or {'tokens': 1e9}",
+        ),
+        "flops": _count(
+            "flops", 1e9, 1e32, "it looks like a larger unit, pass it as in units={'flops': 1e21}"
+        ),
+    },
+    "scores": {
+        "score": [_finite("a score"), Rule(lambda values: values.between(0, 1), _says_score)],
+        "n_items": [
+            _finite("n_items"),
+            Rule(
+                lambda values: values >= 1,
+                lambda value: (
+                    f"n_items must be at least 1, got {value:g}: leave it empty if it is unknown"
+                ),
+            ),
+        ],
+        "chance": [
+            Rule(
+                lambda values: (values >= 0) & (values < 1),
+                lambda value: (
+                    f"a chance level must lie in [0, 1), got {value:g}: give a fraction, as in 0.25"
+                ),
+            )
+        ],
+    },
+    "losses": {
+        "loss": [_finite("a loss"), _positive("a loss")],
+        "unit": [
+            Rule(
+                lambda values: values.isin(LOSS_UNITS),
+                lambda value: (
+                    f"the unit of a loss must be one of {quoted(LOSS_UNITS)}, got {value!r}: "
+                    "convert the losses, or name their unit so"
+                ),
+            )
+        ],
+    },
+}
+
+
+def _unique(kind: str, remedy: str) -> RowRule:
+    keys = KEYS[kind]
+
+    def says(frame: pd.DataFrame, i: int) -> str:
+        key = ", ".join(repr(name) for name in frame[keys].iloc[i])
+        first = frame.index[first_alike(frame, keys, i)]
+        return f"{key} must be given once, but is a duplicate of {first}: {remedy}"
+
+    # A key with an empty part is reported for that, not as a duplicate of another such key.
+    return RowRule(
+        keys[-1], lambda frame: ~frame.duplicated(keys) | frame[keys].isna().any(axis=1), says
+    )
+
+
+def _one_per(group: str, column: str, remedy: str) -> RowRule:
+    """One value of `column`, or none anywhere, for each `group`."""
+
+    def holds(frame: pd.DataFrame) -> pd.Series:
+        first = frame.dropna(subset=[group]).drop_duplicates(group).set_index(group)[column]
+        expected = frame[group].map(first)
+        both_unknown = frame[column].isna() & expected.isna()
+        return (frame[column] == expected) | both_unknown | frame[group].isna()
+
+    def says(frame: pd.DataFrame, i: int) -> str:
+        first = frame.iloc[first_alike(frame, [group], i)]
+        return (
+            f"{group} {frame[group].iloc[i]!r} must have one {column}, "
+            f"got {shown(frame[column].iloc[i])} here and {shown(first[column])} at {first.name}: "
+            f"{remedy}"
+        )
+
+    return RowRule(column, holds, says)
+
+
+ROW_RULES: dict[str, list[RowRule]] = {
+    "models": [
+        _unique("models", "keep one row, or give the models names of their own"),
+        _one_per("family", "lineage", "a lineage holds whole families"),
+        _one_per("run", "family", "name the runs apart"),
+    ],
+    "scores": [
+        _unique("scores", "keep one score"),
+        _one_per("benchmark", "chance", "give all its rows the same, or name the benchmarks apart"),
+    ],
+    "losses": [
+        _unique("losses", "keep one loss"),
+        _one_per("domain", "unit", "convert the losses, or name the domains apart"),
+    ],
+}

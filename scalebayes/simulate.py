@@ -1,0 +1,79 @@
+"""Data that a law would give: prior predictive scores, and simulated tables with their truth."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import jax
+import numpy as np
+import xarray as xr
+from numpyro import handlers
+
+from scalebayes import design as designs
+from scalebayes.inference import evaluate
+from scalebayes.observations import Observations
+from scalebayes.posterior import make_tree
+
+if TYPE_CHECKING:
+    from scalebayes.laws.law import Law
+
+
+def prior_predictive(
+    law: Law, observations: Observations, *, seed: int, draws: int = 500
+) -> xr.DataTree:
+    """Parameters and scores as the law expects them before it has seen any score.
+
+    Args:
+        law: The law.
+        observations: Which models, benchmarks and cells; the scores themselves are not looked at.
+        seed: Seed of the draws.
+        draws: Number of draws.
+
+    Returns:
+        DataTree with the groups prior and prior_predictive; `score` there has one dimension,
+        score_obs, in the order of `observations.scores`, and is clipped to [0, 1].
+    """
+    with jax.enable_x64(True):
+        design = designs.build(observations)
+
+        def one(key: jax.Array) -> tuple[dict[str, jax.Array], jax.Array]:
+            key, noise = jax.random.split(key)
+            trace = handlers.trace(handlers.seed(law, key)).get_trace(design)
+            values = {
+                k: s["value"]
+                for k, s in trace.items()
+                if s["type"] == "sample" and not s["is_observed"]
+            }
+            return values, trace["score"]["fn"].base_dist.sample(noise)
+
+        values, scores = jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(seed), draws))
+        values = {k: np.asarray(v)[None] for k, v in values.items()}
+        sites = evaluate(law, design, values)
+    made = make_tree(law, design, sites, {"n_steps": np.ones((1, draws))})
+    score = made["log_likelihood"]["score"].copy(data=np.clip(np.asarray(scores), 0, 1)[None])
+    return xr.DataTree.from_dict(
+        {
+            "prior": made["posterior"].to_dataset(),
+            "prior_predictive": xr.Dataset({"score": score}),
+        }
+    )
+
+
+def simulate(
+    law: Law, observations: Observations, *, seed: int
+) -> tuple[Observations, dict[str, np.ndarray]]:
+    """A table with simulated scores in place of the observed ones, and the parameters behind it.
+
+    Args:
+        law: The law.
+        observations: Which models, benchmarks and cells.
+        seed: Seed of parameters and scores.
+
+    Returns:
+        The observations with simulated scores, and the value of every site, `mu` included.
+    """
+    tree = prior_predictive(law, observations, seed=seed, draws=1)
+    score = tree["prior_predictive"]["score"].to_numpy().reshape(-1)
+    truth = {str(k): v.to_numpy()[0, 0] for k, v in tree["prior"].to_dataset().data_vars.items()}
+    scores = observations.scores.assign(score=score)
+    return Observations(observations.models, scores), truth

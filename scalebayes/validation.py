@@ -1,0 +1,281 @@
+"""From tables as they came to tables as they must be, or one error that names every offending row.
+
+pandera finds the cells that break the rules; this module turns them into sentences that name the
+row, the column, what was expected, what came and what to do about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from scalebayes.rules import (
+    COLUMNS,
+    KEYS,
+    NUMBERS,
+    OPTIONAL,
+    ROW_RULES,
+    RULES,
+    TEXT,
+    first_alike,
+    shown,
+    suggestion,
+)
+
+# Spreadsheets and `astype(str)` write a missing cell in these ways; none of them is a name.
+MISSING = frozenset({"", "na", "nan", "n/a", "<na>", "null", "none"})
+MOST_SHOWN = 3  # cells named for each kind of problem
+
+
+class ObservationsError(ValueError):
+    """A table cannot be taken as observations; the message names the rows and the remedy."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as it came, with what is needed to speak of it in the caller's words.
+
+    Attributes:
+        kind: "models", "scores" or "losses".
+        frame: the table under our column names; its index names the rows ("line 4", "row 0").
+        source: the file it came from, or nothing.
+        columns: our column name -> the caller's, where they differ.
+        units: column -> the factor that turns the figures into counts (a score into a fraction).
+        repeats: "merge" folds rows that repeat a key with the same content into one.
+        wide: whether a score's column bears the name of its benchmark.
+    """
+
+    kind: str
+    frame: pd.DataFrame
+    source: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    units: Mapping[str, float] = field(default_factory=dict)
+    repeats: Literal["refuse", "merge"] = "refuse"
+    wide: bool = False
+
+
+class Problem(NamedTuple):
+    """An offending cell: what kind of problem, which row and column, and the sentence for it."""
+
+    kind: str
+    place: str
+    says: str
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """Return "1 row", "2 rows"; `many` where an s does not make the plural."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def validated(
+    models: Table, scores: Table, losses: Table
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Return the three tables in canonical columns and units.
+
+    Args:
+        models: at least model, family and params.
+        scores: model, benchmark and score; may have no rows.
+        losses: model, domain, loss and unit; may have no rows.
+
+    Raises:
+        ObservationsError: one for all problems, with the first few rows of each kind and a count.
+    """
+    if models.frame.empty:
+        raise ObservationsError(
+            f"{models.source or 'models'}: expected at least one model, got a table without rows: "
+            "check what was read or selected"
+        )
+    frames: dict[str, pd.DataFrame] = {}
+    problems: list[Problem] = []
+    source = ""
+    for table in (models, scores, losses):
+        frame, found = _checked(table)
+        if table.kind != "models":
+            found += _strangers(table, frame, frames["models"])
+        if found:
+            source = source or table.source
+        frames[table.kind] = frame
+        problems += found
+    if problems:
+        raise ObservationsError(_report(problems, source))
+    return _canonical("models", frames), _canonical("scores", frames), _canonical("losses", frames)
+
+
+def _canonical(kind: str, frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    frame = frames[kind]
+    if kind == "models":
+        frame = frame.assign(params=frame["params"].round(), tokens=frame["tokens"].round())
+        # C = 6 N D, the training FLOPs of a dense transformer
+        frame["flops"] = frame["flops"].fillna(6 * frame["params"] * frame["tokens"])
+    frame = frame[list(COLUMNS[kind])].reset_index(drop=True)
+    return frame.astype({column: str for column in TEXT[kind]})
+
+
+def _checked(table: Table) -> tuple[pd.DataFrame, list[Problem]]:
+    kind = table.kind
+    frame, problems, reported = _parsed(table)
+    if kind == "models":
+        frame["run"] = frame["run"].fillna(frame["model"])
+        frame["lineage"] = frame["lineage"].fillna(frame["family"])
+    if table.repeats == "merge" and not problems:
+        frame, problems = _merged(table, frame)
+    for i, column, check in _failures(kind, frame):
+        if (i, column) in reported:  # the first rule that a cell breaks explains it
+            continue
+        if table.wide and check == "rows 0":  # the duplicate model is reported already
+            continue
+        reported.add((i, column))
+        if check == "not_nullable":
+            says = f"{column} must not be empty: fill it in, or leave the row out"
+        elif check.startswith("rows "):
+            says = ROW_RULES[kind][int(check[5:])].says(frame, i)
+        else:
+            says = RULES[kind][column][int(check)].says(frame[column].iloc[i])
+        problems.append(Problem(f"{kind} {column} {check}", _place(table, frame, i, column), says))
+    return frame, problems
+
+
+def _parsed(table: Table) -> tuple[pd.DataFrame, list[Problem], set[tuple[int, str]]]:
+    """Return names and numbers in our units, and the cells that should be numbers and are not."""
+    raw, kind = table.frame, table.kind
+    frame = pd.DataFrame(index=raw.index)
+    for column in TEXT[kind]:
+        cells = raw[column] if column in raw else pd.Series(None, index=raw.index, dtype=object)
+        frame[column] = names(cells)
+    found = []
+    for column in NUMBERS[kind]:
+        cells = raw[column] if column in raw else pd.Series(np.nan, index=raw.index)
+        numbers, bad = _numbers(cells)
+        frame[column] = numbers * table.units.get(column, 1.0)
+        found += [(int(i), column, cells.iloc[i]) for i in np.flatnonzero(bad)]
+    problems = [
+        Problem(
+            f"{kind} {column} number",
+            _place(table, frame, i, column),
+            f"{column} must be a number, got {cell!r}: write plain figures, without units or commas",
+        )
+        for i, column, cell in found
+    ]
+    return frame, problems, {(i, column) for i, column, _ in found}
+
+
+def names(cells: pd.Series) -> pd.Series:
+    """Return text without surrounding blanks, None where the cell is empty in whatever spelling."""
+    found = [None if pd.isna(cell) else str(cell).strip() for cell in cells]
+    found = [None if name is None or name.lower() in MISSING else name for name in found]
+    return pd.Series(found, index=cells.index, dtype=object)
+
+
+def _numbers(cells: pd.Series) -> tuple[pd.Series, np.ndarray]:
+    """Return the numbers of a column, and which of its cells are neither numbers nor empty."""
+    if pd.api.types.is_numeric_dtype(cells.dtype):
+        values = cells.to_numpy(dtype=float, na_value=np.nan)
+        return pd.Series(values, index=cells.index), np.zeros(len(cells), dtype=bool)
+    texts = names(cells)
+    values = pd.to_numeric(texts, errors="coerce").to_numpy(dtype=float)
+    return pd.Series(values, index=cells.index), texts.notna().to_numpy() & np.isnan(values)
+
+
+def _place(table: Table, frame: pd.DataFrame, i: int, column: str) -> str:
+    row = frame.iloc[i]
+    keys = [f"{key} {row[key]!r}" for key in KEYS[table.kind] if not pd.isna(row[key])]
+    name = table.columns.get(column, column)
+    if table.wide and column == "score":
+        name, keys = str(row["benchmark"]), keys[:-1]
+    return f"{row.name}{' (' + ', '.join(keys) + ')' if keys else ''}, column {name!r}"
+
+
+def _merged(table: Table, frame: pd.DataFrame) -> tuple[pd.DataFrame, list[Problem]]:
+    """Fold rows that say the same into one; a key whose rows contradict each other is a problem."""
+    keys, problems = KEYS[table.kind], []
+    frame = frame[~frame.duplicated()]
+    again = (frame.duplicated(keys) & frame[keys].notna().all(axis=1)).to_numpy()
+    for i in np.flatnonzero(again):
+        here, first = frame.iloc[i], frame.iloc[first_alike(frame, keys, int(i))]
+        differing = [c for c in frame if shown(here[c]) != shown(first[c])]
+        for column in differing:
+            says = (
+                f"{table.columns.get(column, column)} must not contradict an earlier row, "
+                f"got {shown(here[column])} here and {shown(first[column])} at {first.name}: "
+                "make the two agree, or give the models names of their own"
+            )
+            problems.append(Problem(f"{column} merge", _place(table, frame, int(i), column), says))
+    return frame[~again], problems
+
+
+def _failures(kind: str, frame: pd.DataFrame) -> list[tuple[int, str, str]]:
+    """Return position, column and rule of every failure that pandera finds, row by row."""
+    # pandera takes as long to import as everything else that this module needs
+    import pandera.pandas as pa
+
+    columns = (*TEXT[kind], *NUMBERS[kind])
+    schema = pa.DataFrameSchema(
+        {
+            column: pa.Column(
+                float if column in NUMBERS[kind] else None,
+                checks=[
+                    pa.Check(rule.holds, error=str(n))
+                    for n, rule in enumerate(RULES[kind].get(column, []))
+                ],
+                nullable=column in OPTIONAL,
+            )
+            for column in columns
+        },
+        checks=[
+            # the row rules mind unknown values themselves
+            pa.Check(rule.holds, error=f"rows {n}", ignore_na=False)
+            for n, rule in enumerate(ROW_RULES[kind])
+        ],
+        strict=True,
+    )
+    try:
+        schema.validate(frame.reset_index(drop=True), lazy=True)
+    except pa.errors.SchemaErrors as failed:
+        cases = failed.failure_cases
+        found = {
+            (int(i), _blamed(kind, str(column), check), check)
+            for i, column, check in zip(
+                cases["index"], cases["column"], cases["check"], strict=True
+            )
+        }
+        return sorted(found)
+    return []
+
+
+def _blamed(kind: str, column: str, check: str) -> str:
+    return ROW_RULES[kind][int(check[5:])].column if check.startswith("rows ") else column
+
+
+def _strangers(table: Table, frame: pd.DataFrame, models: pd.DataFrame) -> list[Problem]:
+    """Rows of scores or losses whose model the table of models does not hold."""
+    known = [str(name) for name in models["model"].dropna()]
+    unknown = (frame["model"].notna() & ~frame["model"].isin(known)).to_numpy()
+    return [
+        Problem(
+            f"{table.kind} stranger",
+            _place(table, frame, int(i), "model"),
+            "model must be one of the table of models: add its row there, or correct the name"
+            + suggestion(frame["model"].iloc[i], known),
+        )
+        for i in np.flatnonzero(unknown)
+    ]
+
+
+def _report(problems: list[Problem], source: str) -> str:
+    """Return one message: the first few cells of each kind of problem, and how many more."""
+    prefix = f"{source}, " if source else ""
+    if len(problems) == 1:
+        return f"{prefix}{problems[0].place}: {problems[0].says}"
+    alike: dict[str, list[Problem]] = {}
+    for problem in problems:
+        alike.setdefault(problem.kind, []).append(problem)
+    lines = [f"{prefix}{plural(len(problems), 'problem')}:"]
+    for same in alike.values():
+        lines += [f"  {problem.place}: {problem.says}" for problem in same[:MOST_SHOWN]]
+        if len(same) > MOST_SHOWN:
+            lines.append(f"  ... and {plural(len(same) - MOST_SHOWN, 'more cell')} of this kind")
+    return "\n".join(lines)

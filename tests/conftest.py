@@ -1,0 +1,61 @@
+"""Small tables and one fit that the tests share."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import scalebayes as sb
+from scalebayes.diagnostics import ConvergenceWarning
+from scalebayes.simulate import simulate
+
+BENCHMARKS = {"arc": 0.25, "gsm": 0.0, "mmlu": 0.25, "wino": 0.5}
+
+
+def table(n_family: int = 8, n_size: int = 4, unknown_tokens: bool = False) -> sb.Observations:
+    """A full table of models with placeholder scores."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for f in range(n_family):
+        tokens = np.exp(rng.normal(27.6, 1.0))
+        for s in range(n_size):
+            params = 1e9 * 3.0**s * np.exp(rng.normal(0, 0.2))
+            rows.append((f"f{f}-{s}", f"f{f}", f"l{f // 2}", params, tokens))
+    models = pd.DataFrame(rows, columns=["model", "family", "lineage", "params", "tokens"])
+    if unknown_tokens:
+        models.loc[models["family"] == "f1", "tokens"] = np.nan
+    scores = pd.DataFrame(
+        [(m, b, 0.5, 1000, chance) for m in models["model"] for b, chance in BENCHMARKS.items()],
+        columns=["model", "benchmark", "score", "n_items", "chance"],
+    )
+    return sb.Observations(models, scores)
+
+
+@pytest.fixture(scope="session")
+def simulated() -> tuple[sb.Observations, dict[str, np.ndarray]]:
+    """A table simulated from the default law, and its truth."""
+    return simulate(sb.Sloth(), table(), seed=3)
+
+
+HELD_OUT = ["f0-3", "f1-3"]
+
+
+@pytest.fixture(scope="session")
+def fitted(simulated: tuple[sb.Observations, dict[str, np.ndarray]]) -> sb.Fit:
+    """The default law fitted to the simulated table without the family f7 and two large models."""
+    observations = simulated[0].without(families=["f7"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return sb.fit(
+            sb.Sloth(),
+            observations,
+            seed=1,
+            draws=250,
+            warmup=300,
+            chains=2,
+            hold_out=HELD_OUT,
+            progress=False,
+        )

@@ -1,0 +1,168 @@
+"""Sampling: recovery, reproducibility, one compilation for all subsets, save and load, refusals."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import HELD_OUT, table
+
+import scalebayes as sb
+from scalebayes import diagnostics, inference
+from scalebayes.diagnostics import ConvergenceWarning
+
+
+def test_simulated_expectations_are_recovered(
+    fitted: sb.Fit, simulated: tuple[sb.Observations, dict[str, np.ndarray]]
+) -> None:
+    observations, truth = simulated
+    names = list(observations.models["model"])
+    rows = [names.index(m) for m in fitted.design.labels("model")]
+    mu = fitted.tree["posterior"]["mu"].stack(sample=("chain", "draw")).to_numpy()
+    lower, upper = np.quantile(mu, [0.05, 0.95], axis=-1)
+    covered = (lower <= truth["mu"][rows]) & (truth["mu"][rows] <= upper)
+    assert 0.75 <= covered.mean() <= 0.99
+    assert np.abs(np.median(mu, axis=-1) - truth["mu"][rows]).mean() < 0.03
+
+
+def test_tree_is_arviz_schema_with_named_dims(fitted: sb.Fit) -> None:
+    groups = "posterior log_likelihood log_prior sample_stats observed_data constant_data"
+    assert set(groups.split()) <= set(fitted.tree.children)
+    likelihood = fitted.tree["log_likelihood"]["score"]
+    assert likelihood.dims == ("chain", "draw", "score_obs")
+    n_held = int(fitted.observations.scores["model"].isin(HELD_OUT).sum())
+    assert likelihood.sizes["score_obs"] == len(fitted.observations.scores) - n_held
+    for variable in fitted.tree["posterior"].to_dataset().data_vars.values():
+        assert not [d for d in variable.dims if "_dim_" in str(d)]
+    assert {"diverging", "n_steps", "energy", "tree_depth", "lp", "step_size"} <= set(
+        fitted.tree["sample_stats"].data_vars
+    )
+
+
+def test_loo_runs_on_the_tree(fitted: sb.Fit) -> None:
+    import arviz_stats
+
+    result = arviz_stats.loo(fitted.tree, pointwise=False)
+    assert np.isfinite(result.elpd)
+
+
+def test_another_subset_does_not_compile_again(fitted: sb.Fit) -> None:
+    keys = inference._compiled.cache_info()
+    with pytest.warns(ConvergenceWarning):
+        sb.fit(
+            sb.Sloth(),
+            fitted.observations,
+            seed=2,
+            draws=50,
+            warmup=300,
+            chains=1,
+            hold_out=["f2-3"],
+            progress=False,
+        )
+    assert inference._compiled.cache_info().misses == keys.misses
+    start, advance = inference._compiled(False, *last_key(fitted))
+    assert start._cache_size() == 1
+    assert advance._cache_size() == 1
+
+
+def last_key(fit: sb.Fit) -> tuple[object, ...]:
+    from scalebayes.laws.law import specification
+
+    settings = fit.provenance["settings"]
+    return (
+        json.dumps(specification(fit.law)),
+        settings["warmup"],
+        settings["target_accept"],
+        settings["max_tree_depth"],
+        tuple(sorted(inference.global_sites(fit.law, fit.design))),
+    )
+
+
+SCRIPT = """
+import sys, warnings
+sys.path.insert(0, {tests!r})
+warnings.simplefilter("ignore")
+import scalebayes as sb
+from conftest import table
+from scalebayes.simulate import simulate
+law = sb.SizeAndTokens()
+observations, _ = simulate(law, table(4, 3), seed=0)
+fit = sb.fit(law, observations, seed=5, draws=20, warmup=50, chains=2, progress=False)
+print(repr(fit.tree["posterior"]["mu"].to_numpy().sum()))
+"""
+
+
+def test_same_seed_same_draws_in_fresh_processes() -> None:
+    script = SCRIPT.format(tests=str(__file__.rsplit("/", 1)[0]))
+    first, second = (
+        subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+        for _ in range(2)
+    )
+    assert first.stdout
+    assert first.stdout == second.stdout
+
+
+def test_save_and_load(fitted: sb.Fit, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    path = fitted.save(tmp_path / "fit.nc")
+    again = sb.load(path)
+    assert again.observations == fitted.observations
+    assert again.held_out == fitted.held_out
+    assert again.reference == fitted.reference
+    assert again.provenance == fitted.provenance
+    for group, node in fitted.tree.children.items():
+        assert again.tree[group].to_dataset().identical(node.to_dataset()), group
+    models = fitted.observations.models.head(2)
+    assert sb.predict(again, models).equals(sb.predict(fitted, models))
+
+
+def test_truncated_and_foreign_files_are_refused(fitted: sb.Fit, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    path = fitted.save(tmp_path / "fit.nc")
+    (tmp_path / "cut.nc").write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    (tmp_path / "text.nc").write_text("not a fit")
+    for name in ("cut.nc", "text.nc"):
+        with pytest.raises(ValueError, match="not a complete fit"):
+            sb.load(tmp_path / name)
+    with pytest.raises(FileNotFoundError, match=r"no file .*absent\.nc"):
+        sb.load(tmp_path / "absent.nc")
+
+
+def test_newer_schema_is_refused(fitted: sb.Fit, tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    from scalebayes import posterior
+
+    monkeypatch.setattr(posterior, "SCHEMA", 99)
+    path = fitted.save(tmp_path / "fit.nc")
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match="schema 99.*upgrade scalebayes"):
+        sb.load(path)
+
+
+def test_verdict_names_failures_and_remedies(fitted: sb.Fit) -> None:
+    tree = fitted.tree.copy(deep=True)
+    tree["sample_stats"]["diverging"][0, :3] = True
+    tree["posterior"]["mu"][0] += 1.0
+    verdict = diagnostics.check(tree, 10)
+    assert not verdict.passed
+    assert verdict.divergences == 3
+    text = str(verdict)
+    assert "NOT converged" in text
+    assert "chains disagree" in text
+    assert "raise target_accept" in text
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"draws": 0}, "draws must be a whole number of at least 1"),
+        ({"target_accept": 1.0}, "target_accept must lie between 0 and 1"),
+        ({"chain_method": "sequential"}, "chain_method must be auto, threads or vectorized"),
+        ({"hold_out": ["nobody"]}, "cannot hold out .*nobody"),
+        ({"hold_out": "f0-1"}, "must be a list of models"),
+        ({"hold_out": list(table(2, 2).models["model"])}, "no scores to fit"),
+    ],
+)
+def test_bad_settings_are_refused(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        sb.fit(sb.Sloth(), table(2, 2), **{"seed": 0, **settings})  # type: ignore[arg-type]

@@ -1,0 +1,183 @@
+"""The contract of every law, and its equations against plain NumPy."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+import pytest
+from conftest import table
+from numpyro import handlers
+from numpyro.infer.util import log_density
+from scipy.stats import norm
+
+import scalebayes as sb
+from scalebayes import curves, design, likelihoods
+from scalebayes.laws import LAWS
+from scalebayes.laws.law import Law, from_specification, priors, specification
+from scalebayes.simulate import prior_predictive
+
+VARIANTS = {
+    **{name: law() for name, law in LAWS.items()},
+    "one skill": sb.Sloth(skills=1),
+    "paper": sb.Sloth(specific=False, family_slopes=False, floor="known", ceiling="one"),
+    "skills with family slopes": sb.Sloth(specific=False, skills=3),
+    "lineage": sb.Sloth(lineage=True),
+    "monotone, student": sb.Sloth(link="monotone", likelihood="student"),
+}
+
+every_law = pytest.mark.parametrize("law", VARIANTS.values(), ids=VARIANTS.keys())
+
+
+@every_law
+def test_is_a_law(law: Law) -> None:
+    assert isinstance(law, Law)
+
+
+@every_law
+def test_every_site_has_named_dims_of_its_shape(law: Law) -> None:
+    data = design.build(table(unknown_tokens=True))
+    sizes = {k: len(v) for k, v in data.coords} | {k: len(v) for k, v in law.coords().items()}
+    sizes |= {"family_input": 2, "score_obs": data.score.shape[0]}
+    trace = handlers.trace(handlers.seed(law, 0)).get_trace(data)
+    sites = {k: s for k, s in trace.items() if s["type"] in ("sample", "deterministic")}
+    assert {"mu", "score"} <= set(sites)
+    for name, site in sites.items():
+        assert np.shape(site["value"]) == tuple(sizes[d] for d in law.dims[name]), name
+
+
+@every_law
+def test_prior_predictive_scores_look_like_scores(law: Law) -> None:
+    tree = prior_predictive(law, table(unknown_tokens=True), seed=0, draws=100)
+    scores = tree["prior_predictive"]["score"].to_numpy()
+    assert np.isfinite(scores).all()
+    assert all(np.isfinite(v).all() for v in tree["prior"].to_dataset().values())
+    assert 0.2 < np.median(scores) < 0.8
+    assert np.std(scores) > 0.1  # the prior has not decided what scores are
+    assert np.mean((scores == 0) | (scores == 1)) < 0.25
+
+
+@every_law
+def test_gradients_are_finite(law: Law) -> None:
+    data = design.build(table(unknown_tokens=True))
+    trace = handlers.trace(handlers.seed(law, 1)).get_trace(data)
+    values = {
+        k: jnp.asarray(s["value"])
+        for k, s in trace.items()
+        if s["type"] == "sample" and not s["is_observed"]
+    }
+    gradient = jax.grad(lambda v: log_density(law, (data,), {}, v)[0])(values)
+    assert all(np.isfinite(np.asarray(g)).all() for g in gradient.values())
+
+
+@every_law
+def test_specification_round_trip(law: Law) -> None:
+    text = json.dumps(specification(law))
+    again = from_specification(json.loads(text), LAWS)
+    assert type(again) is type(law)
+    assert json.dumps(specification(again)) == text
+
+
+@every_law
+def test_every_prior_has_a_reason_and_a_use(law: Law) -> None:
+    named = {name for name, _, reason in priors(law) if reason}
+    fields = {
+        f.name
+        for f in dataclasses.fields(law)  # type: ignore[arg-type]
+        if isinstance(getattr(law, f.name), dist.Distribution)
+    }
+    assert fields <= named
+
+
+@every_law
+def test_a_hidden_score_does_not_enter(law: Law) -> None:
+    data = design.build(table())
+    seen = np.arange(data.score.shape[0]) > 5
+    hidden = data.observing(seen)
+    changed = dataclasses.replace(hidden, score=np.where(seen, hidden.score, 0.9))
+    values = {
+        k: s["value"]
+        for k, s in handlers.trace(handlers.seed(law, 2)).get_trace(hidden).items()
+        if s["type"] == "sample" and not s["is_observed"]
+    }
+    one, other = (log_density(law, (d,), {}, values)[0] for d in (hidden, changed))
+    assert one == other
+
+
+def test_an_override_is_used_and_listed() -> None:
+    law = sb.Sloth(gamma=dist.Beta(1.0, 9.0))
+    assert ("gamma", "Beta(1, 9)") in [(n, d) for n, d, _ in priors(law)]
+
+
+def test_unknown_law_is_refused() -> None:
+    with pytest.raises(ValueError, match="newer scalebayes"):
+        from_specification({"schema": "scalebayes.law/9", "law": "Sloth", "fields": {}}, LAWS)
+
+
+def test_sloth_is_the_published_formula() -> None:
+    """gamma + (1 - gamma) sigmoid(b + Lam (alpha_f + beta' x)), written as in the paper's code."""
+    law = VARIANTS["paper"]
+    data = design.build(table())
+    trace = handlers.trace(handlers.seed(law, 4)).get_trace(data)
+    v = {k: np.asarray(s["value"]) for k, s in trace.items() if s["type"] != "plate"}
+    x_f = np.asarray(curves.inputs(*data.centre.T, data.reference.log_n0, data.reference.log_d0))
+    n = (np.log(table().models["params"].to_numpy()) - data.reference.log_n0) / 1.5
+    d = (np.log(table().models["tokens"].to_numpy()) - data.reference.log_d0) / 1.5
+    expected = np.empty_like(v["mu"])
+    beta = v["s"] * v["B_skill"]
+    for i, f in enumerate(data.family):
+        x = np.array([n[i], d[i], n[i] * d[i] / 2])
+        theta = v["a_skill"][f] + beta.T @ x
+        for j, gamma in enumerate(data.chance):
+            eta = v["b"][j] + v["lam"][j] @ theta
+            expected[i, j] = gamma + (1 - gamma) / (1 + np.exp(-eta))
+    np.testing.assert_allclose(v["mu"], expected, rtol=1e-5)
+    assert x_f.shape == (8, 3)
+
+
+def test_integrated_skills_have_the_covariance_of_skills() -> None:
+    """Family intercepts of the marginal law vary as loadings times skills plus specific parts do."""
+    law, data = sb.Sloth(family_slopes=False), design.build(table(n_family=400, n_size=1))
+    trace = handlers.trace(handlers.seed(law, 5)).get_trace(data)
+    v = {k: np.asarray(s["value"]) for k, s in trace.items() if s["type"] != "plate"}
+    x_f = np.asarray(curves.inputs(*data.centre.T, data.reference.log_n0, data.reference.log_d0))
+    residual = v["a"] - v["b"] - x_f @ v["B"]
+    rng = np.random.default_rng(0)
+    direct = rng.normal(size=(40_000, 2)) @ v["lam"].T + rng.normal(size=(40_000, 4)) * v["omega"]
+    scale = np.sqrt(np.outer(direct.var(0), direct.var(0)))
+    np.testing.assert_allclose(np.cov(residual.T) / scale, np.cov(direct.T) / scale, atol=0.25)
+
+
+def test_noise_adds_items_evaluation_and_model() -> None:
+    sd = likelihoods.score_sd(
+        jnp.array(0.3), jnp.array(0.2), jnp.array(100.0), jnp.array(0.01), jnp.array(0.5)
+    )
+    assert float(sd) == pytest.approx(np.sqrt(0.3 * 0.7 / 100 + 0.01**2 + 0.1**2), rel=1e-5)
+
+
+def test_curve_slope_is_the_derivative() -> None:
+    eta = jnp.linspace(-4, 4, 9)
+    slope = jax.vmap(jax.grad(lambda e: curves.accuracy(e, 0.25, 0.9, 1.7)))(eta)
+    np.testing.assert_allclose(curves.accuracy_slope(eta, 0.25, 0.9, 1.7), slope, rtol=1e-4)
+    assert np.allclose(curves.bent(eta, 1.0), eta)
+
+
+def test_log_likelihood_is_normal_in_plain_numpy(fitted: sb.Fit) -> None:
+    draw = {k: v.to_numpy()[0, 0] for k, v in fitted.tree["posterior"].to_dataset().items()}
+    data = fitted.design
+    seen = np.flatnonzero(data.observed)
+    i, j = data.score_model[seen], data.score_benchmark[seen]
+    mu, g, u = draw["mu"][i, j], draw["gamma"][j], draw["u"][j]
+    slope = (mu - g) * (u - mu) / (u - g)
+    sd = np.sqrt(
+        mu * (1 - mu) / data.n_items[seen]
+        + draw["sigma"][j] ** 2
+        + (draw["delta"][j] * slope) ** 2
+    )
+    expected = norm.logpdf(data.score[seen], mu, sd)
+    actual = fitted.tree["log_likelihood"]["score"].to_numpy()[0, 0]
+    np.testing.assert_allclose(actual, expected, rtol=1e-6, atol=1e-6)

@@ -1,0 +1,156 @@
+"""Predictions of known and new families, and conditioning on a new family against a refit."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import HELD_OUT
+
+import scalebayes as sb
+from scalebayes.diagnostics import ConvergenceWarning
+
+
+def test_columns_and_order(fitted: sb.Fit) -> None:
+    models = fitted.observations.only(models=HELD_OUT).models
+    result = sb.predict(fitted, models, prob=(0.5, 0.9))
+    assert list(result.columns) == (
+        "model family benchmark kind mean median sd lower_50 upper_50 lower_90 upper_90".split()
+    )
+    assert len(result) == 2 * 4
+    assert (result["kind"] == "known family").all()
+    ordered = result[["lower_90", "lower_50", "median", "upper_50", "upper_90"]].to_numpy()
+    assert (np.diff(ordered, axis=1) >= 0).all()
+    assert ((ordered >= 0) & (ordered <= 1)).all()
+
+
+def test_means_agree_with_the_fit(fitted: sb.Fit) -> None:
+    """Models that the fit holds are predicted as the posterior has them, draw by draw."""
+    models = fitted.observations.models
+    draws = sb.predictive_draws(fitted, models, kind="mean")["score"]
+    np.testing.assert_allclose(
+        draws.to_numpy(), fitted.tree["posterior"]["mu"].to_numpy(), rtol=1e-9
+    )
+
+
+def test_scores_are_wider_than_means(fitted: sb.Fit) -> None:
+    models = fitted.observations.only(models=HELD_OUT).models
+    mean, score = (sb.predict(fitted, models, kind=kind)["sd"] for kind in ("mean", "score"))
+    assert (score > mean).all()
+
+
+def test_a_new_family_is_said_to_be_new_and_is_wider(fitted: sb.Fit) -> None:
+    models = pd.DataFrame(
+        {"model": ["known", "new"], "family": ["f0", "zephyr"], "params": 2e10, "tokens": 1e12}
+    )
+    result = sb.predict(fitted, models).set_index("model")
+    assert (result.loc["new", "kind"] == "new family").all()
+    assert (result.loc["new", "sd"].to_numpy() > result.loc["known", "sd"].to_numpy()).all()
+
+
+def test_new_families_have_the_population_spread(fitted: sb.Fit) -> None:
+    """At the reference point eta of a new family is Normal(b, Lam Lam' + omega^2): against NumPy."""
+    reference = fitted.reference
+    models = pd.DataFrame(
+        {
+            "model": ["m"],
+            "family": ["zephyr"],
+            "params": [np.exp(reference.log_n0)],
+            "tokens": [np.exp(reference.log_d0)],
+        }
+    )
+    mean = sb.predictive_draws(fitted, models, kind="mean")["score"].to_numpy().reshape(-1, 4)
+    d = fitted.draws()
+    rng = np.random.default_rng(1)
+    skills = np.einsum("sjk,sk->sj", d["lam"], rng.normal(size=(len(mean), 2)))
+    eta = d["b"] + skills + d["omega"] * rng.normal(size=mean.shape)
+    expected = d["gamma"] + (d["u"] - d["gamma"]) / (1 + np.exp(-eta))
+    np.testing.assert_allclose(mean.mean(0), expected.mean(0), atol=0.05)
+    np.testing.assert_allclose(mean.std(0), expected.std(0), atol=0.05)
+
+
+def test_unknown_tokens_widen(fitted: sb.Fit) -> None:
+    models = pd.DataFrame(
+        {"model": ["told", "untold"], "family": "f0", "params": 2e10, "tokens": [1e12, np.nan]}
+    )
+    sd = sb.predict(fitted, models, kind="mean").groupby("model")["sd"].mean()
+    assert sd["untold"] > sd["told"]
+
+
+def test_a_misspelt_family_is_an_error_with_the_suggestion(fitted: sb.Fit) -> None:
+    long = fitted.observations.models.assign(family="mistral-base").head(1)
+    models = pd.DataFrame({"model": ["m"], "family": ["F0x"], "params": [1e9], "tokens": [1e12]})
+    assert len(long) == 1
+    models["family"] = "f00"
+    with pytest.raises(ValueError, match="did you mean 'f0'"):
+        sb.predict(fitted, models)
+    assert (sb.predict(fitted, models, new_families=["f00"])["kind"] == "new family").all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [({"prob": (90,)}, "between 0 and 1"), ({"kind": "median"}, "'score' or 'mean'")],
+)
+def test_bad_arguments(fitted: sb.Fit, arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        sb.predict(fitted, fitted.observations.models.head(1), **arguments)  # type: ignore[arg-type]
+
+
+def test_percent_and_billions_are_refused(fitted: sb.Fit) -> None:
+    models = pd.DataFrame({"model": ["m"], "family": ["f0"], "params": [70], "tokens": [1e12]})
+    with pytest.raises(sb.ObservationsError, match="billions"):
+        sb.predict(fitted, models)
+
+
+def test_log_score_is_the_density_of_the_predictive(fitted: sb.Fit, simulated) -> None:  # type: ignore[no-untyped-def]
+    truth = simulated[0].only(models=HELD_OUT)
+    scores = sb.log_score(fitted, truth)
+    draws = sb.predictive_draws(fitted, truth.models)["score"].stack(s=("chain", "draw"))
+    from scipy.stats import gaussian_kde
+
+    for row in scores.itertuples():
+        cell = draws.sel(model=row.model, benchmark=row.benchmark).to_numpy()
+        assert row.log_score == pytest.approx(float(gaussian_kde(cell).logpdf(row.score)[0]), abs=0.5)
+
+
+def test_condition_agrees_with_a_refit(fitted: sb.Fit, simulated) -> None:  # type: ignore[no-untyped-def]
+    small = simulated[0].only(models=["f7-0"])
+    planned = simulated[0].only(models=["f7-1", "f7-2", "f7-3"]).models
+    before = sb.predict(fitted, planned, kind="mean", new_families=["f7"])
+    conditioned = sb.condition(fitted, small)
+    after = sb.predict(conditioned, planned, kind="mean")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        refit = sb.fit(
+            sb.Sloth(),
+            sb.Observations.concat(fitted.observations, small),
+            seed=4,
+            draws=250,
+            warmup=300,
+            chains=2,
+            hold_out=HELD_OUT,
+            progress=False,
+        )
+    again = sb.predict(refit, planned, kind="mean")
+    assert (after["kind"] == "known family").all()
+    # within Monte Carlo error of a few hundred draws, a third of an sd
+    z = (after["mean"] - again["mean"]) / again["sd"]
+    assert np.abs(z).max() < 0.35
+    ratio = after["sd"] / again["sd"]
+    assert 0.75 < ratio.min()
+    assert ratio.max() < 1.33
+    assert after["sd"].mean() < 0.8 * before["sd"].mean()
+    about = conditioned.provenance["conditioned"][-1]
+    assert about["families"] == ["f7"]
+    assert about["pareto_k"] < 0.7
+    # families that were known before keep their draws, up to resampling
+    old = sb.predict(fitted, fitted.observations.only(models=HELD_OUT).models, kind="mean")
+    new = sb.predict(conditioned, fitted.observations.only(models=HELD_OUT).models, kind="mean")
+    assert (np.abs(old["mean"] - new["mean"]) / old["sd"]).max() < 0.5
+
+
+def test_condition_refuses_known_families(fitted: sb.Fit) -> None:
+    with pytest.raises(ValueError, match="knows .*f0.* already"):
+        sb.condition(fitted, fitted.observations.only(models=["f0-0"]))
