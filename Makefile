@@ -35,7 +35,7 @@ test-arviz1:
 	fi
 
 .venv-arviz1/.installed: pyproject.toml
-	$(ARVIZ1_PYTHON) -m venv .venv-arviz1
+	[ -x .venv-arviz1/bin/python ] || $(ARVIZ1_PYTHON) -m venv .venv-arviz1
 	.venv-arviz1/bin/python -m pip install --quiet --editable ".[test,bench]"
 	touch $@
 

@@ -88,16 +88,16 @@ def main() -> None:
         "max_rhat": round(max(v.max_rhat for v in verdicts.values()), 4),
         "min_ess": round(min(min(v.min_ess_bulk, v.min_ess_tail) for v in verdicts.values()), 1),
         "divergences": sum(v.divergences for v in verdicts.values()),
-        "failed_folds": [
-            n for n, v in verdicts.items() if not v.max_rhat <= 1.01 or v.divergences
-        ],
+        "failed_folds": [n for n, v in verdicts.items() if not v.max_rhat <= 1.01 or v.divergences],
     }
     args.out.mkdir(parents=True, exist_ok=True)
     columns = "fold model family benchmark observed mean median sd lower_50 upper_50 lower_90 upper_90 crps"
     table[columns.split()].to_csv(args.out / "predictions.csv", index=False)
     (args.out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
     print(json.dumps(summary, indent=2))
-    print(f"mean absolute error {summary['mae_mean']:.2f} points; best published {best:.2f} ({method})")
+    print(
+        f"mean absolute error {summary['mae_mean']:.2f} points; best published {best:.2f} ({method})"
+    )
 
 
 def scored(

@@ -1,13 +1,43 @@
-"""Hierarchical Bayesian scaling laws: how accurate a model not yet trained will be, and how sure we are."""
+"""Hierarchical Bayesian scaling laws: how accurate a model not yet trained will be, and how sure.
 
-from scalebayes import datasets
-from scalebayes.condition import condition
-from scalebayes.inference import fit
-from scalebayes.laws import FamilyIntercept, SharedIntercept, SizeAndTokens, Sloth, priors
-from scalebayes.observations import Observations, ObservationsError
-from scalebayes.posterior import Fit, load
-from scalebayes.predict import log_score, predict, predictive_draws
+Names are imported where they are first used, so that `import scalebayes` is quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from scalebayes.version import __version__
+
+if TYPE_CHECKING:
+    from scalebayes import datasets
+    from scalebayes.condition import condition
+    from scalebayes.inference import fit
+    from scalebayes.laws import FamilyIntercept, SharedIntercept, SizeAndTokens, Sloth, priors
+    from scalebayes.observations import Observations, ObservationsError
+    from scalebayes.posterior import Fit, load
+    from scalebayes.predict import log_score, predict, predictive_draws
+    from scalebayes.simulate import prior_predictive, simulate
+
+_HOME = {
+    "condition": "condition",
+    "fit": "inference",
+    "FamilyIntercept": "laws",
+    "SharedIntercept": "laws",
+    "SizeAndTokens": "laws",
+    "Sloth": "laws",
+    "priors": "laws",
+    "Observations": "observations",
+    "ObservationsError": "observations",
+    "Fit": "posterior",
+    "load": "posterior",
+    "log_score": "predict",
+    "predict": "predict",
+    "predictive_draws": "predict",
+    "prior_predictive": "simulate",
+    "simulate": "simulate",
+}
 
 __all__ = [
     "FamilyIntercept",
@@ -25,5 +55,17 @@ __all__ = [
     "log_score",
     "predict",
     "predictive_draws",
+    "prior_predictive",
     "priors",
+    "simulate",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "datasets":
+        return importlib.import_module("scalebayes.datasets")
+    if name not in _HOME:
+        raise AttributeError(f"module 'scalebayes' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"scalebayes.{_HOME[name]}"), name)
+    globals()[name] = value  # a function named like its module takes its place
+    return value

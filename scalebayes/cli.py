@@ -1,37 +1,30 @@
-"""The command line: the verbs of the package from a shell. Whatever is slow to import waits for its verb."""
+"""The command line: the package's verbs from a shell. What is slow to import waits for its verb."""
 
 from __future__ import annotations
 
-import dataclasses
-import os
-import re
 import sys
-import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+from scalebayes.shell import run
 
+if TYPE_CHECKING:
     import pandas as pd
 
-    from scalebayes.laws.law import Law
-    from scalebayes.observations import Observations
-    from scalebayes.posterior import Fit
+    from scalebayes.predict import Kind
 
-DEMO_DRAWS = 500
+DEMO_DRAWS = 2500
 DEMO_WARMUP = 400
 DEMO_CHAINS = 2
-BAD_INPUT = 2
-"""Exit code for input that cannot be used."""
 
 MOST_MODELS = 12
 """Models whose skills are printed; CSV and JSON hold all."""
 
 app = typer.Typer(
     help="How accurate a model not yet trained will be, and how sure we are.",
+    epilog="Example: scalebayes demo. Each verb has its own: scalebayes fit --help.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -62,9 +55,10 @@ def demo(
     ),
     json: Json = False,
 ) -> None:
-    """Fit public scores without the largest model of ten families, and see what comes of it.
+    r"""Predict the largest model of ten families from the rest of public scores.
 
-    Prints a 90% interval beside each score of the ten models, and the share of scores inside.
+    Fits the bundled table without these ten models, prints a 90% interval beside each of their
+    scores and the share of scores inside, and draws the picture.
 
     \b
     Example:
@@ -72,11 +66,15 @@ def demo(
     """
     import scalebayes as sb
     from scalebayes import demo as demonstration
+    from scalebayes.about import headline, verdict
 
     out.mkdir(parents=True, exist_ok=True)
-    observations = sb.datasets.open_llm()
+    observations = demonstration.observations()
     hold_out = demonstration.largest(observations)
-    _note(f"fitting {observations}, {len(hold_out)} models held out (a minute or two on two cores)")
+    typer.echo(
+        f"fitting {observations}, {len(hold_out)} models held out (a minute or two on two cores)",
+        err=True,
+    )
     fit = sb.fit(
         sb.Sloth(), observations, seed=seed, draws=draws, warmup=warmup, chains=chains,
         hold_out=hold_out, progress=_progress(json),
@@ -91,14 +89,14 @@ def demo(
             {
                 "predictions": table,
                 **found,
-                "verdict": _verdict(fit),
+                "verdict": verdict(fit),
                 "seconds": fit.provenance["seconds"],
                 "files": {k: str(v) for k, v in files.items()},
             }
         )
         return
     _print_held_out(table, found)
-    print(_headline(fit))
+    print(headline(fit))
     print(f"\npicture: {files['picture']}\ntable:   {files['table']}")
 
 
@@ -119,7 +117,7 @@ def fit_(
     ],
     out: Annotated[Path, typer.Option(help="The file to write.")] = Path("fit.nc"),
     benchmarks: Annotated[
-        str, typer.Option(help="Columns with scores, as in mmlu,gsm8k; all: all other numeric ones.")
+        str, typer.Option(help="Columns of scores: mmlu,gsm8k, or all for all other numeric.")
     ] = "",
     model_col: Annotated[str, typer.Option(help="Column of model names.")] = "model",
     family_col: Annotated[str, typer.Option(help="Column of families.")] = "family",
@@ -143,44 +141,56 @@ def fit_(
     draws: Draws = 1000,
     warmup: Warmup = 1000,
     chains: Chains = 4,
-    target_accept: Annotated[float, typer.Option(help="Acceptance that steps are adapted to.")] = 0.9,
+    target_accept: Annotated[
+        float, typer.Option(help="Acceptance that steps are adapted to.")
+    ] = 0.9,
     max_tree_depth: Annotated[int, typer.Option(help="At most 2^this steps a draw.")] = 10,
     json: Json = False,
 ) -> None:
-    """Fit a law to a table of scores and write the fit to a file.
+    r"""Fit a law to a table of scores, and save the fit.
 
     Number of items and chance level of a benchmark with a well-known name are looked up.
 
     \b
     Example:
-      scalebayes fit sloth scores.csv --benchmarks mmlu,gsm8k \\
+      scalebayes fit sloth scores.csv --benchmarks mmlu,gsm8k \
           --units params=1e9,tokens=1e12 --out fit.nc
     """
     import scalebayes as sb
-    from scalebayes import demo as demonstration
+    from scalebayes import options
+    from scalebayes.about import about, headline
+    from scalebayes.demo import accuracy, held_out
 
-    made = _law(law, skills)
+    made = options.law(law, skills)
     if not out.parent.is_dir():
         raise FileNotFoundError(f"--out {out}: there is no folder {out.parent}")
     names = {"model": model_col, "family": family_col, "params": params_col, "tokens": tokens_col}
-    observations = _observations(
-        table, benchmarks, names, _factors("--units", [units]), _factors("--chance", chance),
-        _factors("--items", items),
-    )  # fmt: skip
+    observations, notes = options.observations(
+        table,
+        benchmarks,
+        names,
+        units=options.factors("--units", [units]),
+        chance=options.factors("--chance", chance),
+        items=options.factors("--items", items),
+    )
+    if hold_out:
+        observations.only(models=hold_out)  # refuses unknown names before anything is done
+    for line in notes:
+        _note(line)
     _note(f"fitting {observations}")
     fit = sb.fit(
         made, observations, seed=seed, draws=draws, warmup=warmup, chains=chains, hold_out=hold_out,
         target_accept=target_accept, max_tree_depth=max_tree_depth, progress=_progress(json),
     )  # fmt: skip
     fit.save(out)
-    compared = demonstration.held_out(fit, seed=seed) if hold_out else None
+    compared = held_out(fit, seed=seed) if hold_out else None
     if json:
         found = {} if compared is None else {"predictions": compared}
-        _print_json({"file": str(out), **_about(fit), **found})
+        _print_json({"file": str(out), **about(fit), **found})
         return
     if compared is not None:
-        _print_held_out(compared, demonstration.accuracy(compared))
-    print(f"{_headline(fit)}\nfit: {out}")
+        _print_held_out(compared, accuracy(compared))
+    print(f"{headline(fit)}\nfit: {out}")
 
 
 @app.command()
@@ -203,29 +213,38 @@ def predict(
     ] = "score",
     new_family: Annotated[
         list[str],
-        typer.Option(help="Family that is new though a known one is called alike; may be repeated."),
+        typer.Option(help="New family with a name like a known one's; may be repeated."),
     ] = [],  # noqa: B006
     seed: Seed = 0,
     csv: Csv = None,
     json: Json = False,
 ) -> None:
-    """Predict scores of models that need not exist yet, with intervals.
+    r"""Predict models that need not exist yet, with intervals.
 
     \b
     Example:
-      scalebayes predict fit.nc --model llama-3.1-405b --family llama-3.1 \\
+      scalebayes predict fit.nc --model llama-3.1-405b --family llama-3.1 \
           --params 405e9 --tokens 15e12
     """
     import scalebayes as sb
-    from scalebayes import tables
+    from scalebayes import options, tables
 
-    wanted = _models(models, model, family, params, tokens, _factors("--units", [units]))
+    factors = options.factors("--units", [units])
+    wanted = options.models(models, model, family, params, tokens, factors)
     loaded = sb.load(fit)
     table = sb.predict(
-        loaded, wanted, prob=_probabilities(prob), kind=kind, new_families=new_family, seed=seed,
-    )  # type: ignore[arg-type]  # fmt: skip
+        loaded,
+        wanted,
+        prob=options.probabilities(prob),
+        kind=cast("Kind", kind),
+        new_families=new_family,
+        seed=seed,
+    )
     for name in table.loc[table["kind"] == "new family", "family"].unique():
-        _note(f"the fit has not seen the family {name!r}: it is drawn from the population of families")
+        typer.echo(
+            f"the fit has not seen the family {name!r}: drawn from the population of families",
+            err=True,
+        )
     _write_csv(table, csv)
     if json:
         _print_json({"kind": kind, "predictions": table})
@@ -236,7 +255,7 @@ def predict(
 
 @app.command()
 def summary(fit: Saved, csv: Csv = None, json: Json = False) -> None:
-    """Tell what a fit is: law, data, convergence, settings, timings and priors.
+    r"""Tell what a fit is: law, data, verdict, timings, priors.
 
     \b
     Example:
@@ -246,18 +265,19 @@ def summary(fit: Saved, csv: Csv = None, json: Json = False) -> None:
 
     import scalebayes as sb
     from scalebayes import tables
+    from scalebayes.about import about
 
-    about = _about(sb.load(fit))
+    facts = about(sb.load(fit))
     rows = pd.DataFrame(
-        [(part, str(k), _short(v)) for part, facts in about.items() if part != "priors"
-         for k, v in facts.items()],
+        [(part, str(k), _short(v)) for part, values in facts.items() if part != "priors"
+         for k, v in values.items()],
         columns=["part", "name", "value"],
     )  # fmt: skip
-    priors = pd.DataFrame(about["priors"])
+    priors = pd.DataFrame(facts["priors"])
     of_priors = pd.DataFrame({"part": "prior", "name": priors["name"], "value": priors["prior"]})
     _write_csv(pd.concat([rows, of_priors]), csv)
     if json:
-        _print_json(about)
+        _print_json(facts)
         return
     tables.show(rows, group="part")
     print()
@@ -275,7 +295,7 @@ def skills(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Show what the skills of a Sloth fit are: loadings, skills of models and families.
+    r"""Show the skills of a fit: loadings, models, families.
 
     \b
     Example:
@@ -304,261 +324,25 @@ def skills(
             label = name.removesuffix("s") if name == "models" else "family"
             best = table[table["skill"] == table["skill"].iloc[0]].nlargest(MOST_MODELS, "median")
             shown = table.set_index(label).loc[best[label]].reset_index()
-            name = f"{name}, the {len(best)} strongest of {table[label].nunique()} in the first skill"
+            name = f"{name}: {len(best)} strongest of {table[label].nunique()} in the first skill"
         if len(shown):
             shown = shown.drop(columns=["mean", "sd"])
             tables.show(tables.intervals_as_text(shown), title=name, group=str(shown.columns[0]))
             print()
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; bad input ends it with one line on stderr and exit code 2."""
-    warnings.showwarning = _show_warning
-    for chatter in (DeprecationWarning, FutureWarning):
-        warnings.simplefilter("ignore", chatter)
-    # typer carries click inside in some versions and depends on it in others
-    usage_errors = tuple(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
-    try:
-        code = app(arguments, standalone_mode=False, prog_name="scalebayes")
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader, such as head, has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
-    except (KeyboardInterrupt, typer.Abort):
-        code = _fail("interrupted", 130)
-    except usage_errors as error:
-        code = _usage_error(error)
-    except (OSError, TypeError, ValueError) as error:
-        if os.environ.get("SCALEBAYES_TRACEBACK"):
-            raise
-        code = _fail(str(error), BAD_INPUT)
-    sys.exit(code if isinstance(code, int) else 0)
-
-
-def _fail(message: str, code: int) -> int:
-    print(f"error: {_one_line(message)}", file=sys.stderr)
-    return code
-
-
-def _usage_error(error: Any) -> int:
-    if type(error).__name__ == "NoArgsIsHelpError":
-        print(error.format_message())
-        return BAD_INPUT
-    context = getattr(error, "ctx", None)
-    path = context.command_path if context else "scalebayes"
-    return _fail(f"{error.format_message().rstrip('.')}: see {path} --help", BAD_INPUT)
-
-
-def _one_line(message: str) -> str:
-    """A message of the library as one line, its remedies in words of the shell."""
-    message = re.sub(r":\n\s*", ": ", message.strip())
-    message = re.sub(r"\s*\n\s*", "; ", message)
-    for pattern, replacement in (
-        (r"\{'(\w+)': ([^}]+)\}", r"\1=\2"),
-        (r"\bunits=", "--units "),
-        (r"\bnew_families=\['([^']*)'\]", r"--new-family '\1'"),
-        (r"\btokens=None", "--tokens-col none"),
-        (r"\bextra='ignore'", "a file without them"),
-    ):
-        message = re.sub(pattern, replacement, message)
-    return message
-
-
-def _show_warning(message: Any, *_: Any, **__: Any) -> None:
-    print(f"warning: {_one_line(str(message))}", file=sys.stderr)
+def main() -> None:
+    """Run the command line."""
+    sys.exit(run(app))
 
 
 def _note(message: str) -> None:
-    print(message, file=sys.stderr)
+    typer.echo(message, err=True)
 
 
 def _progress(json: bool) -> bool:
     """Whether to draw a progress bar, which goes to stdout."""
     return sys.stdout.isatty() and not json
-
-
-def _law(name: str, skills: int | None) -> Law:
-    from scalebayes.laws import LAWS
-    from scalebayes.rules import quoted, suggestion
-
-    known = {re.sub(r"(?<!^)(?=[A-Z])", "-", law).lower(): law for law in LAWS}
-    if name not in known:
-        raise ValueError(
-            f"there is no law {name!r}"
-            + (suggestion(name, known) or f": the laws are {quoted(known)}")
-        )
-    made = LAWS[known[name]]
-    if skills is None:
-        return made()
-    if "skills" not in {f.name for f in dataclasses.fields(made)}:
-        raise ValueError(f"--skills is for laws with skills, and {name} has none: leave it out")
-    return made(skills=skills)
-
-
-def _observations(
-    table: str,
-    benchmarks: str,
-    names: dict[str, str],
-    units: dict[str, float],
-    chance: dict[str, float],
-    items: dict[str, float],
-) -> Observations:
-    """Observations from the bundled table or a wide CSV file, with what is known of its benchmarks."""
-    import scalebayes as sb
-    from scalebayes.csv_files import read_csv
-
-    listed = [name.strip() for name in benchmarks.split(",") if name.strip()]
-    if table == "open_llm":
-        if units or chance or items:
-            raise ValueError("open_llm has its own facts: leave out --units, --chance and --items")
-        bundled = sb.datasets.open_llm()
-        return bundled.only(benchmarks=listed) if listed and listed != ["all"] else bundled
-    columns: dict[str, Any] = {
-        ours: None if ours == "tokens" and theirs == "none" else theirs
-        for ours, theirs in names.items()
-    }
-    raw = read_csv(table)
-    others = [c for c in raw.columns if c not in columns.values()]
-    if not listed:
-        raise ValueError(
-            f"name the columns of {table} that hold scores: --benchmarks a,b, or --benchmarks all "
-            f"for all numeric ones of {', '.join(others)}"
-        )
-    if listed == ["all"]:
-        listed = _numeric(raw, others)
-    known_chance, known_items = _facts(listed, chance, items)
-    return sb.Observations.from_wide(
-        table, benchmarks=listed, units=units, chance=known_chance, items=known_items,
-        extra="ignore", **columns,
-    )  # fmt: skip
-
-
-def _numeric(raw: pd.DataFrame, columns: Iterable[str]) -> list[str]:
-    """Columns whose filled cells are all numbers, and not all empty."""
-    import pandas as pd
-
-    found = []
-    for name in columns:
-        cells = raw[name].str.strip().replace("", None).dropna()
-        if len(cells) and pd.to_numeric(cells, errors="coerce").notna().all():
-            found.append(name)
-    if not found:
-        raise ValueError("--benchmarks all found no numeric column beside those of the models")
-    _note(f"benchmarks: {', '.join(found)}")
-    return found
-
-
-def _facts(
-    benchmarks: Sequence[str], chance: dict[str, float], items: dict[str, float]
-) -> tuple[dict[str, float], dict[str, float]]:
-    """Chance levels and item counts: the user's, else those of the benchmark of that name."""
-    from scalebayes.datasets import benchmark_facts
-
-    def plain(name: str) -> str:
-        return re.sub(r"[^a-z0-9]+", "_", name.lower())
-
-    facts = benchmark_facts().set_index("benchmark")
-    chance, items = dict(chance), dict(items)
-    for name in benchmarks:
-        said = []
-        fact = facts.loc[plain(name)] if plain(name) in facts.index else None
-        for what, given, column in (("chance", chance, "chance"), ("items", items, "n_items")):
-            if name in given:
-                said.append(f"{what} {given[name]:g} (given)")
-            elif fact is not None:
-                given[name] = float(fact[column])
-                said.append(f"{what} {given[name]:g} (looked up)")
-            else:
-                said.append(f"{what} unknown, give it with --{what} {name}=...")
-        _note(f"{name}: {', '.join(said)}")
-    return chance, items
-
-
-def _factors(option: str, texts: Iterable[str]) -> dict[str, float]:
-    """Parse name=number pairs, given apart or joined by commas."""
-    found: dict[str, float] = {}
-    for pair in (p.strip() for text in texts for p in text.split(",") if p.strip()):
-        name, _, number = pair.rpartition("=")
-        try:
-            found[name.strip()] = float(number)
-        except ValueError:
-            name = ""
-        if not name.strip():
-            raise ValueError(
-                f"{option} expects name=number, such as "
-                f"{'params=1e9,tokens=1e12' if option == '--units' else 'mmlu=0.25'}, got {pair!r}"
-            )
-    return found
-
-
-def _probabilities(text: str) -> list[float]:
-    try:
-        return [float(p) for p in text.split(",") if p.strip()]
-    except ValueError:
-        raise ValueError(f"--prob expects numbers such as 0.5,0.9, got {text!r}") from None
-
-
-def _models(
-    path: Path | None,
-    model: str | None,
-    family: str | None,
-    params: float | None,
-    tokens: float | None,
-    units: dict[str, float],
-) -> pd.DataFrame:
-    """Models to predict, from a file or from the options for a single one."""
-    import pandas as pd
-
-    from scalebayes.observations import Observations
-
-    single = {"model": model, "family": family, "params": params}
-    given = [f"--{k}" for k, v in {**single, "tokens": tokens}.items() if v is not None]
-    if path is not None:
-        if given:
-            raise ValueError(f"give either --models or a single model, not --models and {given[0]}")
-        return Observations.from_long(path, units=units).models
-    if missing := [f"--{k}" for k, v in single.items() if v is None]:
-        raise ValueError(
-            f"a single model needs --model, --family and --params: {', '.join(missing)} "
-            f"{'is' if len(missing) == 1 else 'are'} missing (or give a file with --models)"
-        )
-    return Observations.from_long(pd.DataFrame([{**single, "tokens": tokens}]), units=units).models
-
-
-def _verdict(fit: Fit) -> dict[str, Any]:
-    return {"converged": fit.verdict.passed, **dataclasses.asdict(fit.verdict)}
-
-
-def _headline(fit: Fit) -> str:
-    """The verdict without its remedies, which are on stderr as warnings, and the time it took."""
-    seconds = fit.provenance["seconds"]
-    return f"{str(fit.verdict).splitlines()[0]}; {sum(seconds.values()):.0f} s"
-
-
-def _about(fit: Fit) -> dict[str, Any]:
-    """Everything about a fit that a summary tells, as values ready for JSON."""
-    import scalebayes as sb
-    from scalebayes.laws.law import specification
-
-    spec = specification(fit.law)
-    priors = pd_priors = sb.priors(fit.law)
-    choices = {k: v for k, v in spec["fields"].items() if k not in {p[0] for p in pd_priors}}
-    seen = fit.observations
-    return {
-        "law": {"name": spec["law"], **choices},
-        "data": {
-            "models": len(seen.models),
-            "families": len(seen.families),
-            "benchmarks": list(seen.benchmarks),
-            "scores": len(seen.scores),
-            "held_out": list(fit.held_out),
-        },
-        "verdict": _verdict(fit),
-        "settings": fit.provenance["settings"],
-        "seconds": fit.provenance["seconds"],
-        "versions": fit.provenance["versions"],
-        "priors": [{"name": n, "prior": d, "reason": r} for n, d, r in priors],
-    }
 
 
 def _short(value: Any) -> str:
@@ -570,6 +354,7 @@ def _short(value: Any) -> str:
 def _print_held_out(table: pd.DataFrame, found: dict[str, Any]) -> None:
     """Intervals beside scores, and the share of scores inside."""
     from scalebayes import tables
+    from scalebayes.validation import plural
 
     scored = table[table["observed"].notna()]
     readable = scored[["model", "benchmark", "observed", "median", "lower_90", "upper_90"]]
@@ -577,7 +362,7 @@ def _print_held_out(table: pd.DataFrame, found: dict[str, Any]) -> None:
     shown["inside"] = ["yes" if inside else "NO" for inside in scored["inside_90"]]
     tables.show(shown, group="model")
     print(
-        f"\n{found['scores']} scores of {found['models']} held-out models: "
+        f"\n{plural(found['scores'], 'score')} of {plural(found['models'], 'held-out model')}: "
         f"{found['coverage_90']:.0%} inside the 90% interval, "
         f"{found['coverage_50']:.0%} inside the 50% interval, "
         f"mean absolute error {100 * found['mean_absolute_error']:.1f} points"

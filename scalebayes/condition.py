@@ -70,7 +70,7 @@ def condition(fit: Fit, observations: Observations, *, seed: int = 0) -> Fit:
     if not len(observations.scores):
         raise ValueError("there are no scores to condition on")
     law = fit.law
-    draws = {k: v for k, v in fit.draws().items()}
+    draws = dict(fit.draws().items())
     small = designs.build(observations, fit.reference, list(fit.design.labels("benchmark")))
     sizes = fit.tree["posterior"].sizes
     n_chain, n_draw = sizes["chain"], sizes["draw"]
@@ -143,7 +143,9 @@ def _conditioner(law_json: str) -> Callable[..., Any]:
 
     def one(draw: dict[str, Any], key: Any, design: Design, position: dict[str, Any]) -> Any:
         def centre(site: Any) -> Any:
-            return jnp.broadcast_to(site["fn"].mean, site["fn"].batch_shape + site["fn"].event_shape)
+            return jnp.broadcast_to(
+                site["fn"].mean, site["fn"].batch_shape + site["fn"].event_shape
+            )
 
         start_model = handlers.seed(given(law, draw, position, centre), 0)
         start_trace = handlers.trace(start_model).get_trace(design)
@@ -162,7 +164,10 @@ def _conditioner(law_json: str) -> Callable[..., Any]:
             log_density = sum(
                 trace[k]["fn"].log_prob(trace[k]["value"]).sum() for k in [*effects, "score"]
             )
-            for name, rows in effects.items():  # rows of known labels play no part: keep them proper
+            for (
+                name,
+                rows,
+            ) in effects.items():  # rows of known labels play no part: keep them proper
                 known = position[local_dim(law, name)] >= 0
                 unused = rows * known.reshape(-1, *[1] * (rows.ndim - 1))
                 log_density += jax.scipy.stats.norm.logpdf(unused).sum()

@@ -53,14 +53,19 @@ class Design:
         family: Position of each model's family, shape (model,).
         lineage: Position of each family's lineage, shape (family,).
         chance: Chance level, shape (benchmark,); NaN where it is not known.
+        members: Models of each family, shape (family, most), filled up with the number of models.
         score_model: Position of each score's model, shape (score_obs,).
         score_benchmark: Position of each score's benchmark, shape (score_obs,).
+        cell: Position of each score in the (model, benchmark) grid, row by row, shape (score_obs,).
+        cell_score: Score of each cell of that grid, shape (cell, 1); the number of scores where none.
         score: Scores in [0, 1], shape (score_obs,).
         n_items: Items behind each score, shape (score_obs,); infinity where not known.
         observed: Which scores the law may see, shape (score_obs,). The others keep their place, so that a fit to
             another subset runs the same compiled program.
-        centre: Mean of (log N, log D) over the observed scores of each family, shape (family, 2). A constant that
-            only moves where family intercepts are measured; NUTS is faster when that is in the midst of the data.
+        centre: Mean of (log N, log D) over the observed scores of each family, shape (family, 2).
+        level: Mean observed score of each family, shape (family, benchmark); NaN where there is none. Centre and
+            level only say from where family intercepts are measured: the law is the same whatever they are, but
+            NUTS is several times faster when they are in the midst of the data.
         reference: Centring constants.
         coords: Labels as ((dim, labels), ...).
     """
@@ -69,14 +74,18 @@ class Design:
     log_tokens: Array
     unknown_tokens: Array
     family: Array
+    members: Array
     lineage: Array
     chance: Array
     score_model: Array
     score_benchmark: Array
+    cell: Array
+    cell_score: Array
     score: Array
     n_items: Array
     observed: Array
     centre: Array
+    level: Array
     reference: Reference = field(metadata={"static": True})
     coords: tuple[tuple[str, tuple[str, ...]], ...] = field(metadata={"static": True})
 
@@ -86,28 +95,30 @@ class Design:
 
     def observing(self, observed: np.ndarray) -> Design:
         """The same design with another choice of scores that the law may see, shape (score_obs,)."""
-        observed = np.asarray(observed, bool)
-        centre = _centres(
-            np.asarray(self.log_params), np.asarray(self.log_tokens), np.asarray(self.family),
-            np.asarray(self.score_model)[observed], len(self.labels("family")), self.reference,
-        )  # fmt: skip
-        return replace(self, observed=observed, centre=centre)
+        design = replace(self, observed=np.asarray(observed, bool))
+        model = np.asarray(design.score_model)[design.observed]
+        benchmark = np.asarray(design.score_benchmark)[design.observed]
+        family = np.asarray(design.family)[model]
+        n_family, n_benchmark = len(design.labels("family")), len(design.labels("benchmark"))
 
+        def mean(cell: np.ndarray, n: int, values: np.ndarray) -> np.ndarray:
+            count = np.bincount(cell, minlength=n)
+            total = np.bincount(cell, values, minlength=n)
+            return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
-def _centres(log_params, log_tokens, family, seen, n_family, reference) -> np.ndarray:  # type: ignore[no-untyped-def]
-    weight = np.bincount(family[seen], minlength=n_family)
-    default = (reference.log_n0, reference.log_d0)
-    return np.stack(
-        [
-            np.where(
-                weight > 0,
-                np.bincount(family[seen], v[seen], minlength=n_family) / np.maximum(weight, 1),
-                c,
-            )
-            for v, c in zip((log_params, log_tokens), default, strict=True)
-        ],
-        axis=-1,
-    )
+        centre = np.stack(
+            [
+                np.nan_to_num(mean(family, n_family, np.asarray(v)[model]), nan=default)
+                for v, default in (
+                    (design.log_params, design.reference.log_n0),
+                    (design.log_tokens, design.reference.log_d0),
+                )
+            ],
+            axis=-1,
+        )
+        cell = family * n_benchmark + benchmark
+        level = mean(cell, n_family * n_benchmark, np.asarray(design.score)[design.observed])
+        return replace(design, centre=centre, level=level.reshape(n_family, n_benchmark))
 
 
 def build(
@@ -140,23 +151,27 @@ def build(
     log_tokens = np.log(models["tokens"].to_numpy(float))
     unknown = np.flatnonzero(np.isnan(log_tokens))
     chance = scores.drop_duplicates("benchmark").set_index("benchmark")["chance"]
-    log_params = np.log(models["params"].to_numpy(float))
-    log_tokens = np.where(np.isnan(log_tokens), reference.log_d0, log_tokens)
     family = position(models["family"], families)
     score_model = position(scores["model"], names)
-    return Design(
-        log_params=log_params,
-        log_tokens=log_tokens,
+    score_benchmark = position(scores["benchmark"], benchmarks)
+    cell = score_model * len(benchmarks) + score_benchmark
+    design = Design(
+        log_params=np.log(models["params"].to_numpy(float)),
+        log_tokens=np.where(np.isnan(log_tokens), reference.log_d0, log_tokens),
         unknown_tokens=unknown,
         family=family,
+        members=_users(family, len(families)),
         lineage=position([lineage_of[f] for f in families], lineages),
         chance=chance.reindex(list(benchmarks)).to_numpy(float),
         score_model=score_model,
-        score_benchmark=position(scores["benchmark"], benchmarks),
+        score_benchmark=score_benchmark,
+        cell=cell,
+        cell_score=_users(cell, len(names) * len(benchmarks)),
         score=scores["score"].to_numpy(float),
         n_items=scores["n_items"].fillna(np.inf).to_numpy(float),
         observed=np.ones(len(scores), bool),
-        centre=_centres(log_params, log_tokens, family, score_model, len(families), reference),
+        centre=np.empty((0, 2)),
+        level=np.empty((0, 0)),
         reference=reference,
         coords=(
             ("model", names),
@@ -167,3 +182,14 @@ def build(
             ("input", ("size", "tokens", "size_x_tokens")),
         ),
     )
+    return design.observing(design.observed)
+
+
+def _users(index: np.ndarray, n: int) -> np.ndarray:
+    """For each of n values the positions in `index` that name it, filled up with len(index)."""
+    count = np.bincount(index, minlength=n)
+    users = np.full((n, max(count.max(initial=0), 1)), len(index))
+    order = np.argsort(index, kind="stable")
+    nth = np.arange(len(index)) - np.repeat(np.cumsum(count) - count, count)
+    users[index[order], nth] = order
+    return users

@@ -18,6 +18,7 @@ import platformdirs
 from numpyro import handlers
 from numpyro.infer import NUTS, init_to_median
 from numpyro.infer.util import constrain_fn
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from scalebayes import design as designs
@@ -58,7 +59,7 @@ class Settings:
     draws: int = 1000
     warmup: int = 1000
     chains: int = 4
-    target_accept: float = 0.9
+    target_accept: float = 0.95
     max_tree_depth: int = 10
     x64: bool = True
     chain_method: str = "auto"
@@ -85,7 +86,7 @@ def fit(
     draws: int = 1000,
     warmup: int = 1000,
     chains: int = 4,
-    target_accept: float = 0.9,
+    target_accept: float = 0.95,
     max_tree_depth: int = 10,
     x64: bool = True,
     chain_method: str = "auto",
@@ -130,7 +131,7 @@ def fit(
         raw = _sample(law, design, settings, progress)
         sampled = time.perf_counter()
         sites = _evaluate(law, design, raw.pop("z"))
-    stats = {k: v for k, v in raw.items()}
+    stats = dict(raw.items())
     timings = {"sampling": sampled - started, "evaluation": time.perf_counter() - sampled}
     provenance = {
         "settings": asdict(settings),
@@ -245,6 +246,7 @@ def _sample(law: Law, design: Design, settings: Settings, progress: bool) -> dic
         BarColumn(),
         TextColumn("{task.completed}/{task.total}"),
         TimeRemainingColumn(),
+        console=Console(stderr=True),
         disable=not progress,
         transient=True,
     ) as bar:
@@ -276,14 +278,18 @@ def _sample(law: Law, design: Design, settings: Settings, progress: bool) -> dic
 
 def global_sites(law: Law, design: Design) -> set[str]:
     """Names of the sampled sites that do not grow with the data."""
-    trace = handlers.trace(handlers.seed(law, 0)).get_trace(design)
-    return {
-        name
-        for name, site in trace.items()
-        if site["type"] == "sample"
-        and not site["is_observed"]
-        and local_dim(law, name) is None
-    }
+    names: set[str] = set()
+
+    def visit() -> None:
+        trace = handlers.trace(handlers.seed(law, 0)).get_trace(design)
+        names.update(
+            name
+            for name, site in trace.items()
+            if site["type"] == "sample" and not site["is_observed"] and local_dim(law, name) is None
+        )
+
+    jax.eval_shape(visit)  # names and shapes need no random numbers
+    return names
 
 
 def _evaluate(law: Law, design: Design, z: dict[str, np.ndarray]) -> dict[str, dict[str, Any]]:

@@ -19,7 +19,7 @@ Names: TypeAlias = str | Iterable[str] | None
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
 class Observations:
-    """What was observed of a set of models: frozen, validated, long tables, one row a score or loss.
+    """What was observed of a set of models: frozen, validated long tables, one row a score or loss.
 
     A missing score is an absent row. Rows keep the order in which they came; the tables are handed
     out as copies. Building one from tables of this very form is `Observations(models, scores,
@@ -225,7 +225,7 @@ class Observations:
         if rows.empty:
             raise ObservationsError(
                 "expected the selection to leave at least one model, got none: "
-                f"these are the families: {quoted(self.families)}"
+                f"choose among the families {quoted(self.families)}"
             )
         scores = scores[scores["model"].isin(rows["model"])]
         losses = losses[losses["model"].isin(rows["model"])]
@@ -249,9 +249,8 @@ class Observations:
 
     def __repr__(self) -> str:
         """Return the counts of models, families, scores and losses in one line."""
-        parts = [
-            f"{plural(len(self._models), 'model')} of {plural(len(self.families), 'family', 'families')}"
-        ]
+        families = plural(len(self.families), "family", "families")
+        parts = [f"{plural(len(self._models), 'model')} of {families}"]
         if len(self._scores):
             count = plural(len(self.benchmarks), "benchmark")
             parts.append(f"{plural(len(self._scores), 'score')} on {count}")

@@ -65,7 +65,9 @@ def predict(
     if not prob or not all(0 < p < 1 for p in prob):
         raise ValueError(f"prob must be probabilities between 0 and 1, but is {prob!r}")
     draws = predictive_draws(fit, models, kind=kind, new_families=new_families, seed=seed)
-    values = draws["score"].stack(sample=("chain", "draw")).transpose("model", "benchmark", "sample")
+    values = (
+        draws["score"].stack(sample=("chain", "draw")).transpose("model", "benchmark", "sample")
+    )
     known = set(fit.design.labels("family"))
     families = [str(f) for f in draws.coords["family"].values]
     n_benchmark = values.sizes["benchmark"]
@@ -193,8 +195,12 @@ def _grid(fit: Fit, models: Observations, new_families: Sequence[str]) -> Design
 def _at_centres(fit: Fit, design: Design) -> Design:
     """The design with known families measured where the fit has measured them."""
     at = positions(fit, design)["family"]
-    known = np.asarray(fit.design.centre)[np.maximum(at, 0)]
-    return replace(design, centre=np.where((at >= 0)[:, None], known, design.centre))
+    known, row = (at >= 0)[:, None], np.maximum(at, 0)
+    return replace(
+        design,
+        centre=np.where(known, fit.design.centre[row], design.centre),
+        level=np.where(known, fit.design.level[row], np.nan),
+    )
 
 
 def _check_families(fit: Fit, families: Sequence[str], new_families: Sequence[str]) -> None:

@@ -121,8 +121,6 @@ def split_table(
         ObservationsError: a column is missing or unknown.
     """
     frame, source = _opened(table)
-    every = dict.fromkeys(name for kind in COLUMNS for name in COLUMNS[kind])
-    _refuse_extra(frame, every, source, extra, "name it as the models, scores or losses do")
     factors, tables = _factors(units), []
     for kind, (label, value) in {
         "models": ("model", "family"),
@@ -140,6 +138,8 @@ def split_table(
         rows = rows[[name for name in COLUMNS[kind] if name in frame]]
         repeats: Literal["merge", "refuse"] = "merge" if kind == "models" else "refuse"
         tables.append(Table(kind, rows, source, units=factors, repeats=repeats))
+    every = dict.fromkeys(name for kind in COLUMNS for name in COLUMNS[kind])
+    _refuse_extra(frame, every, source, extra, "name it as the models, scores or losses do")
     return tables[0], tables[1], tables[2]
 
 

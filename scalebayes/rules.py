@@ -1,4 +1,4 @@
-"""What the tables of observations must satisfy, each rule with the sentence for a row that breaks it."""
+"""What the tables of observations must satisfy, and the sentence for each row that does not."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def shown(value: Any) -> str:
     """Return a cell's value as a message shows it."""
     if isinstance(value, str):
         return repr(value)
-    return "nothing" if pd.isna(value) else f"{value:g}"
+    return "nothing" if pd.isna(value) else f"{value:.10g}"
 
 
 def suggestion(name: object, known: Collection[str]) -> str:

@@ -10,7 +10,6 @@ import xarray as xr
 from numpyro import handlers
 
 from scalebayes import design as designs
-from scalebayes.inference import evaluate
 from scalebayes.observations import Observations
 from scalebayes.posterior import make_tree
 
@@ -42,19 +41,21 @@ def prior_predictive(
             values = {
                 k: s["value"]
                 for k, s in trace.items()
-                if s["type"] == "sample" and not s["is_observed"]
+                if s["type"] in ("sample", "deterministic") and not s.get("is_observed")
             }
             return values, trace["score"]["fn"].base_dist.sample(noise)
 
         values, scores = jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(seed), draws))
-        values = {k: np.asarray(v)[None] for k, v in values.items()}
-        sites = evaluate(law, design, values)
+    sites = {
+        "posterior": {k: np.asarray(v)[None] for k, v in values.items()},
+        "log_likelihood": {"score": np.clip(np.asarray(scores), 0, 1)[None]},
+        "log_prior": {},
+    }
     made = make_tree(law, design, sites, {"n_steps": np.ones((1, draws))})
-    score = made["log_likelihood"]["score"].copy(data=np.clip(np.asarray(scores), 0, 1)[None])
     return xr.DataTree.from_dict(
         {
             "prior": made["posterior"].to_dataset(),
-            "prior_predictive": xr.Dataset({"score": score}),
+            "prior_predictive": made["log_likelihood"].to_dataset(),
         }
     )
 

@@ -39,6 +39,8 @@ from scalebayes.predict import summary
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import xarray as xr
+
     from scalebayes.design import Design, Reference
     from scalebayes.posterior import Fit
 
@@ -167,7 +169,7 @@ def skill_draws(fit: Fit, *, seed: int = 0, draws: int = 1000) -> SkillDraws:
         raise TypeError(f"{type(law).__name__} has no skills: fit Sloth() to see skills")
     if draws < 2:
         raise ValueError(f"draws must be at least 2, but is {draws}")
-    design, site = fit.design, _thinned(fit.draws(), draws)
+    design, site = fit.design, _thinned(fit.tree["posterior"].to_dataset(), draws)
     family, lineage = np.asarray(design.family), np.asarray(design.lineage)
     log_d = np.tile(np.asarray(design.log_tokens, float), (len(site["lam"]), 1))
     if "log_d" in site:
@@ -175,12 +177,12 @@ def skill_draws(fit: Fit, *, seed: int = 0, draws: int = 1000) -> SkillDraws:
     log_n = np.broadcast_to(np.asarray(design.log_params, float), log_d.shape)
     x = _inputs(log_n, log_d, design.reference)
     # skill parts in standard units: sites of the law, or drawn given the effects
-    part = {name: site.get(f"{name}_skill") for name in ("a", "B", "z", "l")}
+    part = {name: site.get(f"{name}_skill") for name in ("d", "B", "z", "l")}
     if law.specific:
         part = _given_effects(design, site, np.random.default_rng(seed))
 
     rho = site["rho"][:, None, None] if law.lineage else 0.0
-    alpha = np.sqrt(1 - rho) * part["a"]
+    alpha = np.sqrt(1 - rho) * part["d"]
     if law.lineage:
         alpha = alpha + (np.sqrt(rho) * part["l"])[:, lineage]
     beta = site["s"][:, None, None] * part["B"]
@@ -215,7 +217,7 @@ def _given_effects(
         rho = site["rho"][:, None, None]
         part["l"] = _skill_part(site["l"] / np.sqrt(rho), lam, omega, rng)
         mean = mean + site["l"][:, np.asarray(design.lineage)]
-    part["a"] = _skill_part((site["a"] - mean) / np.sqrt(1 - rho), lam, omega, rng)
+    part["d"] = _skill_part((site["a"] - mean) / np.sqrt(1 - rho), lam, omega, rng)
     return part
 
 
@@ -253,11 +255,14 @@ def _inputs(log_n: np.ndarray, log_d: np.ndarray, reference: Reference) -> np.nd
         return np.asarray(curves.inputs(*arrays, reference.log_n0, reference.log_d0))
 
 
-def _thinned(sites: Mapping[str, np.ndarray], draws: int) -> dict[str, np.ndarray]:
-    """Evenly spaced draws of every site, in double precision."""
-    n = len(sites["lam"])
+def _thinned(posterior: xr.Dataset, draws: int) -> dict[str, np.ndarray]:
+    """Evenly spaced draws of every site, chains joined, in double precision."""
+    n = posterior.sizes["chain"] * posterior.sizes["draw"]
     keep = np.unique(np.linspace(0, n - 1, min(draws, n)).round().astype(int))
-    return {name: values[keep].astype(float) for name, values in sites.items()}
+    return {
+        str(name): site.to_numpy().reshape(n, *site.shape[2:])[keep].astype(float)
+        for name, site in posterior.data_vars.items()
+    }
 
 
 def _correlations(values: np.ndarray, pairs: Sequence[tuple[int, int]]) -> np.ndarray:

@@ -112,7 +112,7 @@ def _canonical(kind: str, frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         # C = 6 N D, the training FLOPs of a dense transformer
         frame["flops"] = frame["flops"].fillna(6 * frame["params"] * frame["tokens"])
     frame = frame[list(COLUMNS[kind])].reset_index(drop=True)
-    return frame.astype({column: str for column in TEXT[kind]})
+    return frame.astype(dict.fromkeys(TEXT[kind], str))
 
 
 def _checked(table: Table) -> tuple[pd.DataFrame, list[Problem]]:
@@ -156,7 +156,7 @@ def _parsed(table: Table) -> tuple[pd.DataFrame, list[Problem], set[tuple[int, s
         Problem(
             f"{kind} {column} number",
             _place(table, frame, i, column),
-            f"{column} must be a number, got {cell!r}: write plain figures, without units or commas",
+            f"{column} must be a number, got {cell!r}: write it plain, without unit or commas",
         )
         for i, column, cell in found
     ]
@@ -186,7 +186,9 @@ def _place(table: Table, frame: pd.DataFrame, i: int, column: str) -> str:
     name = table.columns.get(column, column)
     if table.wide and column == "score":
         name, keys = str(row["benchmark"]), keys[:-1]
-    return f"{row.name}{' (' + ', '.join(keys) + ')' if keys else ''}, column {name!r}"
+    factor = table.units.get(column, 1.0)
+    times = "" if factor == 1.0 else f" times {factor:g}"
+    return f"{row.name}{' (' + ', '.join(keys) + ')' if keys else ''}, column {name!r}{times}"
 
 
 def _merged(table: Table, frame: pd.DataFrame) -> tuple[pd.DataFrame, list[Problem]]:
@@ -196,8 +198,9 @@ def _merged(table: Table, frame: pd.DataFrame) -> tuple[pd.DataFrame, list[Probl
     again = (frame.duplicated(keys) & frame[keys].notna().all(axis=1)).to_numpy()
     for i in np.flatnonzero(again):
         here, first = frame.iloc[i], frame.iloc[first_alike(frame, keys, int(i))]
-        differing = [c for c in frame if shown(here[c]) != shown(first[c])]
-        for column in differing:
+        for column in COLUMNS[table.kind]:
+            if here[column] == first[column] or (pd.isna(here[column]) and pd.isna(first[column])):
+                continue
             says = (
                 f"{table.columns.get(column, column)} must not contradict an earlier row, "
                 f"got {shown(here[column])} here and {shown(first[column])} at {first.name}: "

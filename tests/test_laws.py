@@ -42,7 +42,8 @@ def test_is_a_law(law: Law) -> None:
 def test_every_site_has_named_dims_of_its_shape(law: Law) -> None:
     data = design.build(table(unknown_tokens=True))
     sizes = {k: len(v) for k, v in data.coords} | {k: len(v) for k, v in law.coords().items()}
-    sizes |= {"family_input": 2, "score_obs": data.score.shape[0]}
+    k = len(law.coords().get("skill", [0]))
+    sizes |= {"score_obs": data.score.shape[0], "free_loading": (4 - 1) * k - k * (k - 1) // 2 + 1}
     trace = handlers.trace(handlers.seed(law, 0)).get_trace(data)
     sites = {k: s for k, s in trace.items() if s["type"] in ("sample", "deterministic")}
     assert {"mu", "score"} <= set(sites)
@@ -131,7 +132,7 @@ def test_sloth_is_the_published_formula() -> None:
     beta = v["s"] * v["B_skill"]
     for i, f in enumerate(data.family):
         x = np.array([n[i], d[i], n[i] * d[i] / 2])
-        theta = v["a_skill"][f] + beta.T @ x
+        theta = v["d_skill"][f] + beta.T @ x
         for j, gamma in enumerate(data.chance):
             eta = v["b"][j] + v["lam"][j] @ theta
             expected[i, j] = gamma + (1 - gamma) / (1 + np.exp(-eta))
@@ -152,11 +153,22 @@ def test_integrated_skills_have_the_covariance_of_skills() -> None:
     np.testing.assert_allclose(np.cov(residual.T) / scale, np.cov(direct.T) / scale, atol=0.25)
 
 
-def test_noise_adds_items_evaluation_and_model() -> None:
-    sd = likelihoods.score_sd(
-        jnp.array(0.3), jnp.array(0.2), jnp.array(100.0), jnp.array(0.01), jnp.array(0.5)
-    )
-    assert float(sd) == pytest.approx(np.sqrt(0.3 * 0.7 / 100 + 0.01**2 + 0.1**2), rel=1e-5)
+def test_noise_adds_items_and_the_rest() -> None:
+    sd = likelihoods.score_sd(jnp.array(0.3), jnp.array(0.0101), jnp.array(100.0))
+    assert float(sd) == pytest.approx(np.sqrt(0.3 * 0.7 / 100 + 0.0101), rel=1e-5)
+
+
+def test_take_is_indexing_with_its_gradient() -> None:
+    data = design.build(table())
+    values = jnp.asarray(np.random.default_rng(0).normal(size=(8, 3)))
+
+    def loss(pick):  # type: ignore[no-untyped-def]
+        return lambda v: jnp.sum(jnp.sin(pick(v)) * jnp.arange(32.0)[:, None])
+
+    plain = jax.value_and_grad(loss(lambda v: v[data.family]))(values)
+    taken = jax.value_and_grad(loss(lambda v: curves.take(v, data.family, data.members)))(values)
+    np.testing.assert_allclose(taken[0], plain[0])
+    np.testing.assert_allclose(taken[1], plain[1], rtol=1e-5)
 
 
 def test_curve_slope_is_the_derivative() -> None:
@@ -171,12 +183,11 @@ def test_log_likelihood_is_normal_in_plain_numpy(fitted: sb.Fit) -> None:
     data = fitted.design
     seen = np.flatnonzero(data.observed)
     i, j = data.score_model[seen], data.score_benchmark[seen]
-    mu, g, u = draw["mu"][i, j], draw["gamma"][j], draw["u"][j]
+    mu, g = draw["mu"][i, j], draw["gamma"][j]
+    u = g + (1 - g) * draw["u"][j]
     slope = (mu - g) * (u - mu) / (u - g)
     sd = np.sqrt(
-        mu * (1 - mu) / data.n_items[seen]
-        + draw["sigma"][j] ** 2
-        + (draw["delta"][j] * slope) ** 2
+        mu * (1 - mu) / data.n_items[seen] + draw["sigma"][j] ** 2 + (draw["delta"][j] * slope) ** 2
     )
     expected = norm.logpdf(data.score[seen], mu, sd)
     actual = fitted.tree["log_likelihood"]["score"].to_numpy()[0, 0]

@@ -1,4 +1,4 @@
-"""Skills of fits whose draws come from the law itself, so that the truth of every draw is known."""
+"""Skills of fits whose draws are simulated with skills written out, so that the truth is known."""
 
 from __future__ import annotations
 
@@ -6,110 +6,186 @@ import dataclasses
 
 import jax
 import numpy as np
-import numpyro.distributions as dist
 import pandas as pd
 import pytest
 from numpyro import handlers
 
-from scalebayes import curves
 from scalebayes import design as designs
 from scalebayes.laws import FamilyIntercept, Sloth
 from scalebayes.observations import Observations
 from scalebayes.posterior import Fit, make_tree
-from scalebayes.skills import _skill_part, skill_draws, skills
+from scalebayes.skills import SkillDraws, _skill_part, skill_draws, skills
 
 N_DRAW = 60
 CHANCE = 0.2
-# programs that draw from a Beta take long to compile
-FAST = {"floor": "known", "ceiling": "one", "rho": dist.Uniform(0.1, 0.9)}
+LAM = np.zeros((7, 2))
+LAM[:4, 0], LAM[4:, 1] = [1.0, 1.2, 0.8, 1.1], [0.6, 0.7, 0.5]
 
 
-def observations(n_family=6, n_benchmark=7):
-    """Families of three sizes, in pairs of a lineage, one model without a token count."""
+def observations():
+    """Six families of three sizes, in pairs of a lineage, one model without a token count."""
     rng = np.random.default_rng(0)
     rows = [
         {"family": f"family {f}", "lineage": f"lineage {f // 2}", "params": size * 1e9}
-        for f in range(n_family)
+        for f in range(6)
         for size in (1.0, 3.0, 9.0)
     ]
     table = pd.DataFrame(rows).assign(
         model=[f"model {i}" for i in range(len(rows))], tokens=rng.uniform(5e11, 5e12, len(rows))
     )
     table.loc[4, "tokens"] = np.nan
-    benchmarks = [f"benchmark {j}" for j in range(n_benchmark)]
+    benchmarks = [f"benchmark {j}" for j in range(len(LAM))]
     for name in benchmarks:
         table[name] = rng.uniform(0.3, 0.7, len(rows))
     chance = dict.fromkeys(benchmarks, CHANCE)
     return Observations.from_wide(table, benchmarks=benchmarks, lineage="lineage", chance=chance)
 
 
-def drawn_from(law, seen=None):
-    """A Fit whose draws are draws of the law's prior, in double precision."""
+def told(seen=None, *, skills=2, specific=True, family_slopes=True, lineage=True, omega=0.3):
+    """A Fit whose draws tell the law's story from skills on, with its skills and abilities.
+
+    Returns:
+        The fit, its skills and its abilities eta, shape (draw, model, benchmark).
+    """
     seen = observations() if seen is None else seen
+    law = Sloth(
+        skills=skills, specific=specific, family_slopes=family_slopes, lineage=lineage,
+        floor="known", ceiling="one",
+    )  # fmt: skip
     with jax.enable_x64():
         design = designs.build(seen)
+    rng, n, n_benchmark = np.random.default_rng(1), N_DRAW, len(LAM)
+    site = {
+        "lam": LAM[:, :skills] @ np.linalg.qr(rng.normal(size=(n, skills, skills)))[0],
+        "b": rng.normal(size=(n, n_benchmark)),
+        "s": rng.uniform(0.5, 1.0, n),
+        "log_d": design.reference.log_d0 + rng.normal(size=(n, len(design.unknown_tokens))),
+    }
+    if specific:
+        site["omega"] = np.full((n, n_benchmark), omega)
+    if family_slopes:
+        site["tau"] = rng.uniform(0.1, 0.5, (n, 2))
+    if lineage:
+        site["rho"] = rng.uniform(0.2, 0.8, n)
+    s = site["s"][:, None, None]
+    tau = site.get("tau", np.zeros((n, 2)))[:, None, :, None]
+    rho = site.get("rho", np.zeros(n))[:, None, None]
 
-        def one(key):
-            trace = handlers.trace(handlers.seed(law, key)).get_trace(design)
-            return {k: v["value"] for k, v in trace.items() if v["type"] != "plate"}
+    def standard(*rows):
+        """Skills and their effects on benchmarks, in standard units."""
+        v = rng.normal(size=(n, *rows, skills))
+        lam = site["lam"].reshape(n, *[1] * (len(rows) - 1), n_benchmark, skills)
+        e = rng.normal(size=(n, *rows, n_benchmark)) if specific else 0.0
+        return v, v @ lam.swapaxes(-1, -2) + omega * e
 
-        sites = jax.jit(jax.vmap(jax.vmap(one)))(
-            jax.random.split(jax.random.key(0), (2, N_DRAW // 2))
-        )
-        sites = {k: np.asarray(v) for k, v in sites.items() if k != "score"}
+    n_family = len(design.labels("family"))
+    v_slope, y_slope = standard(3)
+    v_own, y_own = standard(n_family, 2)
+    v_lineage, y_lineage = standard(len(design.labels("lineage")))
+    v_family, y_family = standard(n_family)
+
+    log_d = np.tile(design.log_tokens, (n, 1))
+    log_d[:, design.unknown_tokens] = site["log_d"]
+    x = inputs(np.tile(design.log_params, (n, 1)), log_d, design.reference)
+    x_f = inputs(*design.centre.T, design.reference)
+
+    def at(alpha, slope, own, x):
+        """Intercepts and slopes of families at inputs x: skills, or effects on benchmarks."""
+        slopes = np.repeat(slope[:, None], n_family, axis=1)
+        slopes[:, :, :2] += own
+        return alpha[:, design.family] + np.einsum("dip,dipk->dik", x, slopes[:, design.family])
+
+    v_alpha = np.sqrt(rho) * v_lineage[:, design.lineage] + np.sqrt(1 - rho) * v_family
+    y_alpha = np.sqrt(rho) * y_lineage[:, design.lineage] + np.sqrt(1 - rho) * y_family
+    theta = at(v_alpha, s * v_slope, tau * v_own, x)
+    eta = site["b"][:, None] + at(y_alpha, s * y_slope, tau * y_own, x)
+
+    if specific:
+        root = np.linalg.cholesky(site["lam"] @ site["lam"].swapaxes(1, 2) + omega**2 * np.eye(7))
+        site |= {
+            "B": s * y_slope,
+            "a": site["b"][:, None]
+            + y_alpha
+            + np.einsum("fp,dpj->dfj", x_f, s * y_slope)
+            + np.einsum("fp,dfpj->dfj", x_f[:, :2], tau * y_own),
+            "l": np.sqrt(rho) * y_lineage,
+            "z": np.linalg.solve(root[:, None], y_own.swapaxes(2, 3)).swapaxes(2, 3),
+        }
+    else:
+        site |= {"B_skill": v_slope, "d_skill": v_family, "l_skill": v_lineage, "z_skill": v_own}
+    for name, used in (("l", lineage), ("z", family_slopes), ("log_d", site["log_d"].size)):
+        if not used:
+            site = {k: v for k, v in site.items() if k not in (name, f"{name}_skill")}
+
+    def chains(values):
+        return {k: v.reshape(2, N_DRAW // 2, *v.shape[1:]) for k, v in values.items()}
+
     zeros = np.zeros((2, N_DRAW // 2))
-    tree = make_tree(
-        law,
-        design,
-        {
-            "posterior": sites,
-            "log_likelihood": {"score": np.zeros((*zeros.shape, len(design.score)))},
-            "log_prior": {k: zeros for k in sites if k != "mu"},
-        },
-        {"n_steps": zeros + 7, "diverging": zeros > 0},
+    groups = {
+        "posterior": chains({**site, "mu": CHANCE + (1 - CHANCE) / (1 + np.exp(-eta))}),
+        "log_likelihood": {"score": np.zeros((*zeros.shape, len(design.score)))},
+        "log_prior": {},
+    }
+    tree = make_tree(law, design, groups, {"n_steps": zeros + 7, "diverging": zeros > 0})
+    fit = Fit(law, seen, (), tree, design.reference, {"settings": {"x64": True}})
+    return fit, SkillDraws(site["lam"], theta, v_alpha, s * v_slope), eta
+
+
+def inputs(log_n, log_d, reference):
+    """Size, tokens and half their product in units of 1.5 natural logs."""
+    n, d = (log_n - reference.log_n0) / 1.5, (log_d - reference.log_d0) / 1.5
+    return np.stack([n, d, n * d / 2], axis=-1)
+
+
+CHOICES = pytest.mark.parametrize(
+    ("specific", "family_slopes", "lineage"),
+    [(False, False, False), (False, True, True), (True, False, False), (True, True, True)],
+)
+
+
+@CHOICES
+def test_the_story_told_here_is_the_laws(specific, family_slopes, lineage):
+    fit, _, eta = told(specific=specific, family_slopes=family_slopes, lineage=lineage)
+    posterior = fit.tree["posterior"].isel(chain=0, draw=0)
+    draw = {k: v.to_numpy() for k, v in posterior.data_vars.items() if k != "mu"}
+
+    def value(site):
+        if site["name"] not in draw and site["type"] == "sample" and not site["is_observed"]:
+            return np.ones(site["fn"].shape())  # such as noise, of no account for mu
+        return draw.get(site["name"])
+
+    with jax.enable_x64():
+        law = handlers.substitute(fit.law, substitute_fn=value)
+        mu = handlers.trace(law).get_trace(fit.design)["mu"]["value"]
+    np.testing.assert_allclose(mu, CHANCE + (1 - CHANCE) / (1 + np.exp(-eta[0])), atol=1e-10)
+
+
+@CHOICES
+def test_skills_that_fix_the_effects_come_back(specific, family_slopes, lineage):
+    fit, truth, _ = told(
+        specific=specific, family_slopes=family_slopes, lineage=lineage, omega=1e-5
     )
-    return Fit(law, seen, (), tree, design.reference, {"settings": {"x64": True}})
+    back = skill_draws(fit)
+    for name in ("lam", "theta", "alpha", "beta"):
+        np.testing.assert_allclose(getattr(back, name), getattr(truth, name), atol=1e-3)
 
 
-def abilities(fit):
-    """Logits of the draws, back from expected scores."""
-    mu = fit.tree["posterior"]["mu"].to_numpy()
-    return np.log((mu - CHANCE) / (1 - mu)).reshape(N_DRAW, *mu.shape[2:])
+def test_skills_that_effects_only_hint_at_are_as_uncertain_as_they_should_be():
+    fit, truth, _ = told(omega=0.5)
+    back = skill_draws(fit)
+    assert np.std(back.alpha) == pytest.approx(np.std(truth.alpha), rel=0.1)
+    # draw and truth are alike given the effects, so their difference has twice the variance V
+    precision = np.eye(2) + truth.lam.swapaxes(1, 2) @ truth.lam / 0.5**2
+    expected = 2 * np.trace(np.linalg.inv(precision), axis1=1, axis2=2).mean() / 2
+    assert np.mean((back.alpha - truth.alpha) ** 2) == pytest.approx(expected, rel=0.15)
 
 
-@pytest.fixture(scope="module")
-def fits():
-    made = {}
-
-    def get(**choices):
-        key = tuple(sorted(choices.items()))
-        if key not in made:
-            tiny = {"omega": dist.LogNormal(-5.0, 0.1)} if choices.get("specific") else {}
-            made[key] = drawn_from(Sloth(**choices, **tiny, **FAST))
-        return made[key]
-
-    return get
-
-
-@pytest.mark.parametrize("specific", [False, True])
-@pytest.mark.parametrize(("family_slopes", "lineage"), [(False, False), (True, True)])
-def test_abilities_are_loadings_times_skills(fits, specific, family_slopes, lineage):
-    fit = fits(specific=specific, family_slopes=family_slopes, lineage=lineage)
-    b = fit.draws()["b"]
-    drawn = skill_draws(fit)
-    expected = b[:, None] + drawn.theta @ drawn.lam.swapaxes(1, 2)
-    # exact where nothing is specific; else that has sd 0.007, and more where inputs multiply it
-    error = np.abs(expected - abilities(fit))
-    assert np.max(error) < 1e-6 or (specific and np.sqrt(np.mean(error**2)) < 0.03)
-    assert np.std(expected - b[:, None]) > 1
-
-
-def test_what_is_specific_is_not_a_skill():
-    """With large specific effects, errors of abilities have the size of what is specific."""
-    law = Sloth(lam=dist.Normal(0.0, 1e-3), family_slopes=False, **FAST)
-    drawn = skill_draws(drawn_from(law))
-    # effects say nothing of skills here, which stay as spread as their prior says
-    assert np.std(drawn.alpha) == pytest.approx(1.0, abs=0.1)
+def test_what_is_specific_does_not_pass_for_a_skill():
+    fit, truth, _ = told(omega=100.0)
+    back = skill_draws(fit)
+    # effects say nothing of skills here, which stay as spread as in their prior
+    assert np.std(back.alpha) == pytest.approx(1.0, abs=0.1)
+    assert abs(np.corrcoef(back.alpha.ravel(), truth.alpha.ravel())[0, 1]) < 0.2
 
 
 def test_skills_given_effects_have_the_joint_distribution():
@@ -133,16 +209,15 @@ def test_skills_given_effects_have_the_joint_distribution():
 
 
 @pytest.mark.parametrize("rotation", ["oblimin", "promax", "varimax", "quartimax"])
-def test_tables(fits, rotation):
-    fit = fits(specific=True, family_slopes=True, lineage=True)
+def test_tables(rotation):
+    fit = told()[0]
     tables = skills(fit, rotation=rotation, prob=(0.5, 0.9, 0.975))
     numbers = ["mean", "median", "sd", "lower_50", "upper_50", "lower_90", "upper_90"]
     numbers += ["lower_97.5", "upper_97.5"]
-    n_model, n_family, n_benchmark = 18, 6, 7
     shapes = {
-        "loadings": (["benchmark", "skill"], n_benchmark * 2),
-        "models": (["model", "family", "skill"], n_model * 2),
-        "families": (["family", "skill"], n_family * 2),
+        "loadings": (["benchmark", "skill"], 7 * 2),
+        "models": (["model", "family", "skill"], 18 * 2),
+        "families": (["family", "skill"], 6 * 2),
         "slopes": (["input", "skill"], 3 * 2),
         "correlations": (["across", "skill", "with_skill"], 2),
     }
@@ -161,59 +236,53 @@ def test_tables(fits, rotation):
         assert abs(across_models["mean"]) < 1e-9
 
 
-def test_tables_show_the_truth():
-    """One truth in all draws but its axes: the tables find it, whatever the axes."""
-    law = Sloth(specific=False, family_slopes=False, **FAST)
-    fit = drawn_from(law)
-    rng = np.random.default_rng(2)
-    lam = np.zeros((7, 2))
-    lam[:4, 0], lam[4:, 1] = [1.0, 1.2, 0.8, 1.1], [0.6, 0.7, 0.5]
-    alpha, beta, s = rng.normal(size=(6, 2)), rng.normal(size=(3, 2)), 0.5
-    turn = np.linalg.qr(rng.normal(size=(2, N_DRAW // 2, 2, 2)))[0]
+def test_tables_show_the_truth_whatever_the_axes_of_the_draws():
+    fit, truth, _ = told(specific=False)
+    turn = np.linalg.qr(np.random.default_rng(3).normal(size=(2, N_DRAW // 2, 2, 2)))[0]
     posterior = fit.tree["posterior"].to_dataset()
-    for name, value in (
-        ("lam", lam @ turn),
-        ("a_skill", alpha @ turn),
-        ("B_skill", beta / s @ turn),
-        ("s", np.full((2, N_DRAW // 2), s)),
-    ):
-        posterior[name] = (posterior[name].dims, value)
+    for name, site in posterior.data_vars.items():  # the first draw over and over, turned
+        values = np.broadcast_to(site.to_numpy()[:1, :1], site.shape)
+        if site.dims[-1] == "skill":
+            n_between = site.ndim - 4
+            values = values @ turn.reshape(2, N_DRAW // 2, *[1] * n_between, 2, 2)
+        posterior[name] = (site.dims, values)
     tree = fit.tree.copy()
     tree["posterior"] = type(tree)(posterior)
     tables = skills(dataclasses.replace(fit, tree=tree))
 
-    models = fit.observations.models
-    log_n = (np.log(models["params"]) - fit.reference.log_n0) / curves.LOG_UNIT
-    log_d = (np.log(models["tokens"]) - fit.reference.log_d0) / curves.LOG_UNIT
-    x = np.stack([log_n, log_d, log_n * log_d / 2], axis=-1)
-    theta = alpha.repeat(3, axis=0) + x @ beta
-    skill = tables.models.pivot(index="model", columns="skill", values="mean").loc[models["model"]]
-    known = models["tokens"].notna().to_numpy()
-    for k in range(2):
-        # oblique skills are each one of the truth's, up to their unit
-        correlation = np.corrcoef(theta[known, k], skill.iloc[:, k][known])[0, 1]
-        assert correlation > 0.999
-        loading = tables.loadings.query(f"skill == 'skill {k + 1}'").set_index("benchmark")
-        scale = loading["mean"].to_numpy() / np.where(lam[:, k] > 0, lam[:, k], np.inf)
+    to_truth = np.linalg.pinv(LAM) @ truth.lam[0]  # skills on the axes where loadings are LAM
+    theta = truth.theta[0] @ to_truth.T
+    unit = theta.std(axis=0)
+    expected = {
+        "loadings": LAM * unit,
+        "models": theta / unit,
+        "families": truth.alpha[0] @ to_truth.T / unit,
+        "slopes": truth.beta[0] @ to_truth.T / unit,
+        "correlations": np.array(
+            [[np.corrcoef(v.T)[0, 1]] for v in (theta, truth.alpha[0] @ to_truth.T)]
+        ),
+    }
+    for name, values in expected.items():
+        table = getattr(tables, name)
         np.testing.assert_allclose(
-            loading["mean"].to_numpy(), lam[:, k] * scale.max(), atol=0.02 * scale.max()
+            table["mean"].to_numpy().reshape(values.shape), values, atol=1e-4
         )
-        assert loading["sd"].max() < 0.2
+        assert table["sd"].max() < 1e-4
 
 
-def test_seed_and_thinning(fits):
-    fit = fits(specific=True, family_slopes=True, lineage=True)
+def test_seed_and_thinning():
+    fit = told()[0]
     first, again, other = (skill_draws(fit, seed=seed, draws=20) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first.theta, again.theta)
     assert np.abs(first.theta - other.theta).max() > 1e-6
     assert len(first.lam) == 20
-    np.testing.assert_array_equal(first.lam[[0, -1]], fit.draws()["lam"][[0, -1]])
+    lam = fit.tree["posterior"]["lam"].to_numpy()
+    np.testing.assert_array_equal(first.lam[[0, -1]], [lam[0, 0], lam[1, -1]])
     assert len(skill_draws(fit, draws=10_000).lam) == N_DRAW
 
 
-def test_one_skill_of_one_family():
-    one = observations().only(families="family 0")
-    tables = skills(drawn_from(Sloth(skills=1, **FAST), one))
+def test_one_skill():
+    tables = skills(told(skills=1)[0])
     assert len(tables.correlations) == 0
     assert set(tables.loadings["skill"]) == {"skill 1"}
     assert tables.loadings["mean"].sum() > 0
@@ -221,13 +290,13 @@ def test_one_skill_of_one_family():
 
 def test_one_family_has_no_correlation_across_families():
     one = observations().only(families="family 0")
-    table = skills(drawn_from(Sloth(specific=False, **FAST), one)).correlations.set_index("across")
+    table = skills(told(one)[0]).correlations.set_index("across")
     assert np.isnan(table.loc["families", "mean"])
     assert -1 < table.loc["models", "mean"] < 1
 
 
-def test_bad_input_is_named(fits):
-    fit = fits(specific=False, family_slopes=False, lineage=False)
+def test_bad_input_is_named():
+    fit = told(specific=False)[0]
     with pytest.raises(ValueError, match="rotation must be one of"):
         skills(fit, rotation="none")
     with pytest.raises(ValueError, match="prob must be probabilities"):

@@ -38,13 +38,14 @@ def open_llm(*, mixtures: bool = False) -> Observations:
     table = pd.read_csv(str(_bundled("open_llm.csv")))
     if not mixtures:
         table = table[~table["mixture"]]
-    facts = benchmark_facts().set_index("benchmark")
+    facts = benchmark_facts()
+    benchmarks = facts["benchmark"].tolist()
     return Observations.from_wide(
         table.drop(columns="mixture"),
-        benchmarks=list(facts.index),
+        benchmarks=benchmarks,
         units=UNITS,
-        chance=facts["chance"].to_dict(),
-        items=facts["n_items"].to_dict(),
+        chance=dict(zip(benchmarks, facts["chance"], strict=True)),
+        items=dict(zip(benchmarks, facts["n_items"], strict=True)),
     )
 
 

@@ -22,8 +22,9 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 from numpyro import plate, sample
 
+from scalebayes import curves
 from scalebayes.laws.law import prior
-from scalebayes.laws.scores import inputs, observe
+from scalebayes.laws.scores import inputs, observe, response
 
 if TYPE_CHECKING:
     from scalebayes.design import Design
@@ -60,10 +61,12 @@ class SharedIntercept:
         "none: Beta around the known chance level, worth 100 items; Beta(1, 9) where it is unknown",
     )
     u: dist.Distribution = prior(
-        lambda: dist.Beta(19.0, 1.0), "label errors keep the best possible score some 5% below one"
+        lambda: dist.Beta(19.0, 1.0),
+        "label errors put some 5% of the room above the floor out of reach",
     )
     bend: dist.Distribution = prior(
-        lambda: dist.LogNormal(0.0, 0.5), "nearly logistic: slopes differ by less than a factor of 3"
+        lambda: dist.LogNormal(0.0, 0.5),
+        "nearly logistic: slopes differ by less than a factor of 3",
     )
     sigma: dist.Distribution = prior(
         lambda: dist.HalfNormal(0.03), "prompts and harness versions move a score by a few points"
@@ -114,8 +117,8 @@ class SharedIntercept:
             n_family = design.lineage.shape[0]
             with plate("family", n_family, dim=-2), plate("benchmark", n_benchmark, dim=-1):
                 a = sample("a", dist.Normal(jnp.zeros(()), omega))
-            eta = eta + a[design.family]
-        observe(eta, design, self)
+            eta = eta + curves.take(a, design.family, design.members)
+        observe(eta, response(design, self), design, self)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpyro.distributions as dist
 
@@ -21,12 +21,11 @@ class Law(Protocol):
 
     Calling it on a `Design` tells the generative story. It must register the observed scores at the site `score`
     (one dimension, `score_obs`) and the deterministic `mu` (model, benchmark), the expected scores.
-
-    Attributes:
-        dims: Names of the dimensions of every site, in order.
     """
 
-    dims: ClassVar[Mapping[str, tuple[str, ...]]]
+    @property
+    def dims(self) -> Mapping[str, tuple[str, ...]]:
+        """Names of the dimensions of every site, in order."""
 
     def __call__(self, design: Design) -> None:
         """Tell the generative story."""
@@ -52,8 +51,10 @@ def priors(law: Law) -> list[tuple[str, str, str]]:
     ]
 
 
-def describe(prior: dist.Distribution) -> str:
-    """A distribution as one would write it, such as Normal(0, 1)."""
+def describe(prior: dist.Distribution | None) -> str:
+    """A distribution as one would write it, such as Normal(0, 1); none where the data decide."""
+    if prior is None:
+        return "none"
     values = _arguments(prior).values()
     return f"{type(prior).__name__}({', '.join(f'{v:g}' for v in values)})"
 
@@ -85,7 +86,9 @@ def from_specification(spec: Mapping[str, Any], laws: Mapping[str, type]) -> Law
             f"{', '.join(laws)} of schema {SCHEMA}; a newer scalebayes may read it"
         )
     fields = {
-        name: getattr(dist, value["distribution"])(**value["arguments"]) if isinstance(value, dict) else value
+        name: getattr(dist, value["distribution"])(**value["arguments"])
+        if isinstance(value, dict)
+        else value
         for name, value in spec["fields"].items()
     }
     return laws[spec["law"]](**fields)
@@ -98,6 +101,8 @@ def _arguments(prior: dist.Distribution) -> dict[str, float]:
         if value is None:
             continue
         if getattr(value, "ndim", 0):
-            raise ValueError(f"a prior must be a scalar distribution, but {type(prior).__name__} has {name} = {value}")
+            raise ValueError(
+                f"a prior must be a scalar distribution, but {type(prior).__name__} has {name} = {value}"
+            )
         arguments[name] = float(value)
     return arguments

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax.numpy as jnp
 import numpyro.distributions as dist
+from jax.scipy.special import logit
 from numpyro import deterministic, handlers, plate, sample
 
 from scalebayes import curves, likelihoods
@@ -35,14 +36,32 @@ def chance_prior(chance: Array) -> dist.Distribution:
     )
 
 
-def observe(eta: Array, design: Design, law: Any) -> None:
-    """Floor, ceiling, link and noise: abilities eta, shape (model, benchmark), to observed scores.
+class Response(NamedTuple):
+    """How ability becomes score, each for every benchmark.
+
+    Attributes:
+        floor: Expected score without ability.
+        ceiling: Expected score with unlimited ability.
+        bend: Bend of the link; 1 is logistic.
+    """
+
+    floor: Array
+    ceiling: Array | float
+    bend: Array | float
+
+    def ability(self, level: Array) -> Array:
+        """Ability behind a level of scores, roughly: held within (-3.5, 3.5), 0 where it is NaN."""
+        seen = ~jnp.isnan(level)  # NaN must not enter, where() would let it into the gradient
+        share = (jnp.where(seen, level, 0.5) - self.floor) / (self.ceiling - self.floor)
+        return jnp.where(seen, logit(jnp.clip(share, 0.03, 0.97)), 0.0)
+
+
+def response(design: Design, law: Any) -> Response:
+    """Floor, ceiling and bend of each benchmark.
 
     Args:
-        eta: Abilities.
         design: The data.
-        law: A law with the choices floor, ceiling, link and likelihood, and the priors gamma, u,
-            bend, sigma, delta and nu.
+        law: A law with the choices floor, ceiling and link, and the priors gamma, u and bend.
     """
     with plate("benchmark", design.chance.shape[0]):
         floor = (
@@ -50,14 +69,30 @@ def observe(eta: Array, design: Design, law: Any) -> None:
             if law.floor == "known"
             else sample("gamma", law.gamma or chance_prior(design.chance))
         )
-        ceiling = sample("u", law.u) if law.ceiling == "learned" else 1.0
+        # as a share of the room above the floor: a ceiling below the floor would turn the law over
+        room = sample("u", law.u) if law.ceiling == "learned" else 1.0
         bend = sample("bend", law.bend) if law.link == "monotone" else 1.0
+    return Response(floor, floor + (1 - floor) * room, bend)
+
+
+def observe(eta: Array, to_score: Response, design: Design, law: Any) -> None:
+    """Noise: abilities eta, shape (model, benchmark), to observed scores.
+
+    Args:
+        eta: Abilities.
+        to_score: Floor, ceiling and link.
+        design: The data.
+        law: A law with the choice likelihood and the priors sigma, delta and nu.
+    """
+    with plate("benchmark", design.chance.shape[0]):
         sigma = sample("sigma", law.sigma)
         delta = sample("delta", law.delta)
     nu = sample("nu", law.nu) if law.likelihood == "student" else None
-    mu = deterministic("mu", curves.accuracy(eta, floor, ceiling, bend))
-    slope = curves.accuracy_slope(eta, floor, ceiling, bend)
-    i, j = design.score_model, design.score_benchmark
-    sd = likelihoods.score_sd(mu[i, j], slope[i, j], design.n_items, sigma[j], delta[j])
+    mu = deterministic("mu", curves.accuracy(eta, *to_score))
+    slope = curves.accuracy_slope(eta, *to_score)
+    # sigma: between evaluations; delta: between models alike, so that it vanishes at either end
+    grid = jnp.stack([mu, sigma**2 + (delta * slope) ** 2], axis=-1).reshape(-1, 2)
+    mean, extra = curves.take(grid, design.cell, design.cell_score).T
+    sd = likelihoods.score_sd(mean, extra, design.n_items)
     with plate("score_obs", design.score.shape[0]), handlers.mask(mask=design.observed):
-        sample("score", likelihoods.score(mu[i, j], sd, nu), obs=design.score)
+        sample("score", likelihoods.score(mean, sd, nu), obs=design.score)

@@ -4,7 +4,8 @@ With model i of family f, benchmark j, skill k and inputs x_i = (log N, log D, h
 
     theta_ik = alpha_fk + sum_p x_ip beta_fpk            skills
     eta_ij   = b_j + sum_k lam_jk theta_ik + e_ij        loadings times skills, and what is specific
-    mu_ij    = gamma_j + (u_j - gamma_j) link_j(eta_ij)  expected score, between floor and ceiling
+    mu_ij    = gamma_j + u_j (1 - gamma_j) link_j(eta_ij)  expected score; u is the share of the room
+                                                         above the floor that can be reached
     y_ij     ~ Normal(mu_ij, sd_ij)                      items, evaluation, and what inputs do not say
 
 The paper estimates alpha, beta, lam and gamma as numbers. Here families are a population:
@@ -16,20 +17,27 @@ The paper estimates alpha, beta, lam and gamma as numbers. Here families are a p
                                           in place of lam_jk (ours)
 
 Written so, loadings and slopes are known up to a rotation, and a sampler follows a thin ring with
-hundreds of leapfrog steps. But alpha, beta and e matter only through what they do to the benchmarks,
-and that is normal again. With Sigma = Lam Lam' + diag(omega)^2:
+hundreds of leapfrog steps. Two exact steps cure it. First, alpha, beta and e matter only through what
+they do to the benchmarks, and that is normal again. With Sigma = Lam Lam' + diag(omega)^2:
 
     a_f    = b + Lam alpha_f + e_f       ~ Normal(b, Sigma)
     B_p    = Lam beta_p + e_p            ~ Normal(0, s^2 Sigma)
     B_fp   = Lam beta_fp + e_fp          ~ Normal(B_p, tau_p^2 Sigma)
     eta_ij = a_fj + sum_p x_ip B_fpj
 
-So the skills are integrated out exactly, and `skills` draws them back from their conditional
+So the skills are integrated out, and `scalebayes.skills` draws them back from their conditional
 distribution. Without a specific term Sigma has rank K and the same effects are sampled as skills.
+
+Second, only Lam Lam' is left of the loadings. A matrix of independent Normal(0, c^2) entries is
+L Q with Q a rotation and L lower triangular: L_kk^2 / c^2 ~ Chi2(K - k + 1), and normal entries below
+(Bartlett). So Lam = L is the same prior with the rotation taken out. The last diagonal entry keeps
+both signs, which makes mirrored modes that are one and the same in all that the law says.
 
 References:
     Sloth: scaling laws for LLM skills to predict multi-benchmark performance across families,
     https://arxiv.org/abs/2412.06540
+    On the theory of statistical regression (Bartlett's decomposition),
+    https://doi.org/10.1017/S0370164600016399
 """
 
 from __future__ import annotations
@@ -38,12 +46,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import jax.numpy as jnp
+import numpy as np
 import numpyro.distributions as dist
-from numpyro import plate, sample
+from numpyro import deterministic, plate, sample
 
 from scalebayes import curves
 from scalebayes.laws.law import prior
-from scalebayes.laws.scores import inputs, observe
+from scalebayes.laws.scores import inputs, observe, response
 
 if TYPE_CHECKING:
     from jax import Array
@@ -82,7 +91,7 @@ class Sloth:
     )
     lam: dist.Distribution = prior(
         lambda: dist.Normal(0.0, 1.0),
-        "one sd of families moves a benchmark by about a logit; normal, so rotation-invariant",
+        "one sd of families moves a benchmark by about a logit; normal, as rotation-invariance asks",
     )
     omega: dist.Distribution = prior(
         lambda: dist.LogNormal(-1.4, 0.5),
@@ -103,10 +112,12 @@ class Sloth:
         "none: Beta around the known chance level, worth 100 items; Beta(1, 9) where it is unknown",
     )
     u: dist.Distribution = prior(
-        lambda: dist.Beta(19.0, 1.0), "label errors keep the best possible score some 5% below one"
+        lambda: dist.Beta(19.0, 1.0),
+        "label errors put some 5% of the room above the floor out of reach",
     )
     bend: dist.Distribution = prior(
-        lambda: dist.LogNormal(0.0, 0.5), "nearly logistic: slopes differ by less than a factor of 3"
+        lambda: dist.LogNormal(0.0, 0.5),
+        "nearly logistic: slopes differ by less than a factor of 3",
     )
     sigma: dist.Distribution = prior(
         lambda: dist.HalfNormal(0.03), "prompts and harness versions move a score by a few points"
@@ -119,6 +130,8 @@ class Sloth:
     )
 
     dims: ClassVar[dict[str, tuple[str, ...]]] = {
+        "leading": ("leading_skill",),
+        "loading": ("free_loading",),
         "lam": ("benchmark", "skill"),
         "omega": ("benchmark",),
         "b": ("benchmark",),
@@ -132,7 +145,8 @@ class Sloth:
         "l": ("lineage", "benchmark"),
         "l_skill": ("lineage", "skill"),
         "a": ("family", "benchmark"),
-        "a_skill": ("family", "skill"),
+        "d": ("family", "benchmark"),
+        "d_skill": ("family", "skill"),
         "log_d": ("model_without_tokens",),
         "gamma": ("benchmark",),
         "u": ("benchmark",),
@@ -149,13 +163,20 @@ class Sloth:
         return {
             "skill": [f"skill {k + 1}" for k in range(self.skills)],
             "family_input": ["size", "tokens"],
+            "leading_skill": [f"skill {k + 1}" for k in range(self.skills - 1)],
         }
+
+    def __post_init__(self) -> None:
+        """Refuse choices that mean nothing."""
+        if self.skills < 1:
+            raise ValueError(f"a law needs at least one skill, but skills is {self.skills}")
+        if not isinstance(self.lam, dist.Normal) or float(self.lam.loc) != 0:
+            raise ValueError("the prior of lam must be Normal(0, scale): others prefer a rotation")
 
     def __call__(self, design: Design) -> None:
         """Tell the generative story; the module's docstring has the equations."""
         n_family, n_benchmark = design.lineage.shape[0], design.chance.shape[0]
-        with plate("benchmark", n_benchmark, dim=-2), plate("skill", self.skills, dim=-1):
-            lam = sample("lam", self.lam)
+        lam = self._loadings(n_benchmark)
         with plate("benchmark", n_benchmark):
             b = sample("b", self.b)
         root = lam
@@ -173,7 +194,7 @@ class Sloth:
         x = inputs(design)
         x_f = curves.inputs(
             *design.centre.T, design.reference.log_n0, design.reference.log_d0
-        )  # a_f is sampled at its family's own size and tokens, where the data are
+        )  # a_f is sampled at its family's own size, tokens and level of scores, where the data are
         a_mean = b + jnp.einsum("fp,fpj->fj", x_f, B_f)
         if self.lineage:
             rho = sample("rho", self.rho)
@@ -182,11 +203,32 @@ class Sloth:
             )
             a_mean = a_mean + of_lineage[design.lineage]
             root = jnp.sqrt(1 - rho) * root
-        a = self._effects("a", a_mean, root, "family", n_family)
-        eta = a[design.family] + jnp.einsum(
-            "ip,ipj->ij", x - x_f[design.family], B_f[design.family]
-        )
-        observe(eta, design, self)
+        to_score = response(design, self)
+        at = to_score.ability(design.level) if self.specific else 0.0
+        a = deterministic("a", at + self._effects("d", a_mean - at, root, "family", n_family))
+        curve = jnp.concatenate([a[:, None], B_f], axis=1)
+        of_model = curves.take(curve, design.family, design.members)
+        from_f = x - curves.take(x_f, design.family, design.members)
+        eta = of_model[:, 0] + jnp.einsum("ip,ipj->ij", from_f, of_model[:, 1:])
+        observe(eta, to_score, design, self)
+
+    def _loadings(self, n_benchmark: int) -> Array:
+        """Loadings, shape (benchmark, skill): lower triangular, the rotation taken out."""
+        k = self.skills
+        if k > n_benchmark:
+            raise ValueError(f"{k} skills cannot be told apart by {n_benchmark} benchmarks")
+        row, column = np.tril_indices(n_benchmark, 0, k)
+        free = (row != column) | (row == k - 1)
+        row, column = row[free], column[free]
+        with plate("free_loading", len(row)):
+            loading = sample("loading", self.lam)
+        lam = jnp.zeros((n_benchmark, k)).at[row, column].set(loading)
+        if k > 1:
+            with plate("leading_skill", k - 1):
+                leading = sample("leading", dist.Chi2(jnp.arange(k, 1, -1.0)))
+            diagonal = np.arange(k - 1)
+            lam = lam.at[diagonal, diagonal].set(self.lam.scale * jnp.sqrt(leading))
+        return deterministic("lam", lam)
 
     def _effects(
         self, name: str, mean: Array | float, root: Array, rows: str, n_rows: int
@@ -211,4 +253,3 @@ class Sloth:
         ):
             z = sample("z" if self.specific else "z_skill", dist.Normal(0.0, 1.0))
         return tau[:, None] * (z @ root.T)
-

@@ -15,14 +15,18 @@ By = Literal["model", "benchmark"]
 
 # Okabe and Ito's palette, told apart with any colour vision; shapes differ too, for print
 BAR = "#0072B2"
+TICK = "#00283F"
 INSIDE = "#000000"
 OUTSIDE = "#D55E00"
+BELOW = 0.3
+"""How far below its interval a score is drawn, in rows, so that neither hides the other."""
+
 UNSCORED = 0.35
 """Opacity of predictions that have no score to be compared with."""
 
 CAPTION = (
-    "Thick bar: 50% interval, thin bar: 90% interval, white tick: median. "
-    "Dot: score inside the 90% interval, diamond: outside. Pale: no score known."
+    "Thick bar: 50% interval, thin bar: 90% interval, tick: median. "
+    "Below it the score, a dot inside the 90% interval, a diamond outside. Pale: no score known."
 )
 NEEDED = ("model", "benchmark", "median", "lower_50", "upper_50", "lower_90", "upper_90")
 
@@ -67,7 +71,7 @@ def intervals(table: pd.DataFrame, ax: Axes | None = None, *, by: By = "model") 
     _finish(ax)
     ax.set_xlabel("score\n" + CAPTION.replace("median. ", "median.\n"), size="small")
     if not headed:
-        ax.set_title(str(groups[0]))
+        ax.set_title(str(groups[0]), size=8, weight="bold")
     return ax
 
 
@@ -94,18 +98,20 @@ def interval_panels(table: pd.DataFrame, *, by: By = "model", columns: int = 5) 
     rows = -(-len(groups) // columns)
     figure, axes = plt.subplots(
         rows, columns, sharex=True, sharey=True, squeeze=False, layout="constrained",
-        figsize=(max(1.6 + 1.9 * columns, 6.0), 0.9 + rows * (0.5 + 0.2 * len(names))),
+        figsize=(max(1.4 + 1.7 * columns, 6.0), 0.9 + rows * (0.45 + 0.25 * len(names))),
     )  # fmt: skip
     for ax, group in zip(axes.flat, groups, strict=False):
         part = table[table[by] == group]
         _draw(ax, part, np.array([names.index(n) for n in part[_other(by)]], float))
-        ax.set_title(str(group), size="small", weight="bold")
+        ax.set_title(str(group), size=8, weight="bold")
     for ax in axes.flat[len(groups) :]:
         ax.set_axis_off()
     axes[0, 0].set_yticks(range(len(names)), names)
     axes[0, 0].set_ylim(len(names) - 0.4, -0.6)
     for ax in axes.flat[: len(groups)]:
         _finish(ax)
+    for ax in axes.flat[max(len(groups) - columns, 0) : len(groups)]:
+        ax.tick_params(axis="x", labelbottom=True)  # also where the last row ends before it
     width = figure.get_size_inches()[0]
     caption = CAPTION if width > 8 else CAPTION.replace("median. ", "median.\n")
     figure.supxlabel(f"score\n{caption}", size="small")
@@ -117,7 +123,7 @@ def _check(table: pd.DataFrame, by: By) -> None:
         raise ValueError(f"by must be 'model' or 'benchmark', but is {by!r}")
     if missing := [c for c in NEEDED if c not in table.columns]:
         raise ValueError(
-            f"expected a table of predict with the intervals of 50 and 90%, but {missing} are missing"
+            f"expected a table of predict with intervals of 50 and 90%, but it lacks {missing}"
         )
     if not len(table):
         raise ValueError("expected a table with at least one prediction, but it has no rows")
@@ -130,22 +136,23 @@ def _other(by: By) -> str:
 def _new_axes(lines: float) -> Any:
     import matplotlib.pyplot as plt
 
-    return plt.subplots(figsize=(6.5, 0.8 + 0.2 * lines), layout="constrained")[1]
+    return plt.subplots(figsize=(6.5, 0.8 + 0.23 * lines), layout="constrained")[1]
 
 
 def _draw(ax: Axes, table: pd.DataFrame, at: np.ndarray) -> None:
     """Bars and points of the rows of a table at heights `at`."""
-    observed = table["observed"].to_numpy(float) if "observed" in table else np.full(len(at), np.nan)
+    known = "observed" in table
+    observed = table["observed"].to_numpy(float) if known else np.full(len(at), np.nan)
     inside = (observed >= table["lower_90"]) & (observed <= table["upper_90"])
-    pale = np.isnan(observed) & ("observed" in table)
+    pale = np.isnan(observed) & known
     _bars(ax, table[~pale], at[~pale], 1.0)
     _bars(ax, table[pale], at[pale], UNSCORED)
     for rows, marker, colour, size in (
-        (inside.to_numpy(), "o", INSIDE, 14),
-        ((~inside & ~np.isnan(observed)).to_numpy(), "D", OUTSIDE, 18),
+        (np.asarray(inside), "o", INSIDE, 16),
+        (np.asarray(~inside & ~np.isnan(observed)), "D", OUTSIDE, 20),
     ):
         ax.scatter(
-            observed[rows], at[rows], size, color=colour, marker=marker,
+            observed[rows], at[rows] + BELOW, size, color=colour, marker=marker,
             edgecolor="white", linewidth=0.6, zorder=4,
         )  # fmt: skip
 
@@ -155,11 +162,13 @@ def _bars(ax: Axes, table: pd.DataFrame, at: np.ndarray, opacity: float) -> None
     ax.hlines(
         at, table["lower_50"], table["upper_50"], color=BAR, linewidth=5, alpha=opacity, zorder=2.5
     )
-    ax.scatter(table["median"], at, 28, color="white", marker="|", linewidth=1.4, zorder=3)
+    ax.scatter(
+        table["median"], at, 40, color=TICK, marker="|", linewidth=1.1, zorder=3, alpha=opacity
+    )
 
 
 def _finish(ax: Axes) -> None:
-    ax.set_xlim(0, 1)
+    ax.set_xlim(-0.02, 1.02)
     ax.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
     ax.set_xticks([0.25, 0.75], minor=True)
     ax.grid(axis="x", which="both", color="0.88", linewidth=0.6)

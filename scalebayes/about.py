@@ -1,0 +1,46 @@
+"""What a fit is, told in values that are ready for a table or JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from scalebayes.laws import priors as priors_of
+from scalebayes.laws.law import specification
+
+if TYPE_CHECKING:
+    from scalebayes.posterior import Fit
+
+
+def verdict(fit: Fit) -> dict[str, Any]:
+    """Figures and failures of the checks of a fit."""
+    return {"converged": fit.verdict.passed, **dataclasses.asdict(fit.verdict)}
+
+
+def headline(fit: Fit) -> str:
+    """Tell in one line whether a fit converged, and the seconds it took; remedies are warnings."""
+    seconds = fit.provenance["seconds"]
+    return f"{str(fit.verdict).splitlines()[0]}; {sum(seconds.values()):.0f} s"
+
+
+def about(fit: Fit) -> dict[str, Any]:
+    """Collect law, data, verdict, settings, seconds, versions and priors of a fit."""
+    spec = specification(fit.law)
+    priors = priors_of(fit.law)
+    choices = {k: v for k, v in spec["fields"].items() if k not in {name for name, *_ in priors}}
+    seen = fit.observations
+    return {
+        "law": {"name": spec["law"], **choices},
+        "data": {
+            "models": len(seen.models),
+            "families": len(seen.families),
+            "benchmarks": list(seen.benchmarks),
+            "scores": len(seen.scores),
+            "held_out": list(fit.held_out),
+        },
+        "verdict": verdict(fit),
+        "settings": fit.provenance["settings"],
+        "seconds": fit.provenance["seconds"],
+        "versions": fit.provenance["versions"],
+        "priors": [{"name": n, "prior": d, "reason": r} for n, d, r in priors],
+    }

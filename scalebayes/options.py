@@ -1,0 +1,181 @@
+"""From the words of a command line to values; each refusal names the option to mend."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from scalebayes import datasets
+from scalebayes.csv_files import read_csv
+from scalebayes.laws import LAWS
+from scalebayes.observations import Observations
+from scalebayes.rules import quoted, suggestion
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from scalebayes.laws import Law
+
+
+def law(name: str, skills: int | None) -> Law:
+    """Make the law of that name, with K skills where it has skills."""
+    known = {re.sub(r"(?<!^)(?=[A-Z])", "-", law).lower(): law for law in LAWS}
+    if name not in known:
+        raise ValueError(
+            f"there is no law {name!r}"
+            + (suggestion(name, known) or f": the laws are {quoted(known)}")
+        )
+    made = LAWS[known[name]]
+    if skills is None:
+        return made()
+    if "skills" not in {f.name for f in dataclasses.fields(made)}:
+        raise ValueError(f"--skills is for laws with skills, and {name} has none: leave it out")
+    return made(skills=skills)
+
+
+def observations(
+    table: str,
+    benchmarks: str,
+    names: dict[str, str],
+    *,
+    units: dict[str, float],
+    chance: dict[str, float],
+    items: dict[str, float],
+) -> tuple[Observations, list[str]]:
+    """Read the bundled table or a wide CSV file, with what is known of its benchmarks.
+
+    Args:
+        table: open_llm, or the path of a CSV file.
+        benchmarks: Columns of scores joined by commas, or all.
+        names: Our column of models -> the user's.
+        units: Column -> factor to a count.
+        chance: Benchmark -> score of guessing, as the user gave it.
+        items: Benchmark -> number of items, as the user gave it.
+
+    Returns:
+        The observations, and lines that say which facts of the benchmarks were used.
+
+    Raises:
+        ValueError: An option does not fit the table.
+        ObservationsError: The table is refused.
+    """
+    listed = [name.strip() for name in benchmarks.split(",") if name.strip()]
+    if table == "open_llm":
+        if units or chance or items:
+            raise ValueError("open_llm has its own facts: leave out --units, --chance and --items")
+        bundled = datasets.open_llm()
+        chosen = bundled.only(benchmarks=listed) if listed and listed != ["all"] else bundled
+        return chosen, []
+    columns: dict[str, Any] = {
+        ours: None if ours == "tokens" and theirs == "none" else theirs
+        for ours, theirs in names.items()
+    }
+    raw = read_csv(table)
+    others = [c for c in raw.columns if c not in columns.values()]
+    if not listed:
+        raise ValueError(
+            f"name the columns of {table} that hold scores: --benchmarks a,b, or --benchmarks all "
+            f"for all numeric ones of {', '.join(others)}"
+        )
+    if listed == ["all"]:
+        listed = _numeric(raw, others)
+    known_chance, known_items, notes = _facts(listed, chance, items)
+    found = Observations.from_wide(
+        table,
+        benchmarks=listed,
+        units=units,
+        chance=known_chance,
+        items=known_items,
+        extra="ignore",
+        **columns,
+    )
+    return found, notes
+
+
+def _numeric(raw: pd.DataFrame, columns: Iterable[str]) -> list[str]:
+    """Columns whose filled cells are all numbers, and not all empty."""
+    found = []
+    for name in columns:
+        cells = raw[name].str.strip().replace("", None).dropna()
+        if len(cells) and pd.to_numeric(cells, errors="coerce").notna().all():
+            found.append(name)
+    if not found:
+        raise ValueError("--benchmarks all found no numeric column beside those of the models")
+    return found
+
+
+def _facts(
+    benchmarks: Sequence[str], chance: dict[str, float], items: dict[str, float]
+) -> tuple[dict[str, float], dict[str, float], list[str]]:
+    """Chance levels and item counts, the user's or those of the benchmark of that name; notes."""
+
+    def plain(name: str) -> str:
+        return re.sub(r"[^a-z0-9]+", "_", name.lower())
+
+    facts = {fact["benchmark"]: fact for fact in datasets.benchmark_facts().to_dict("records")}
+    chance, items, notes = dict(chance), dict(items), []
+    for name in benchmarks:
+        said = []
+        fact = facts.get(plain(name))
+        for what, given, column in (("chance", chance, "chance"), ("items", items, "n_items")):
+            if name in given:
+                said.append(f"{what} {given[name]:g} (given)")
+            elif fact:
+                given[name] = fact[column]
+                said.append(f"{what} {given[name]:g} (looked up)")
+            else:
+                said.append(f"{what} unknown, give it with --{what} {name}=...")
+        notes.append(f"{name}: {', '.join(said)}")
+    return chance, items, notes
+
+
+def factors(option: str, texts: Iterable[str]) -> dict[str, float]:
+    """Parse name=number pairs, given apart or joined by commas."""
+    found: dict[str, float] = {}
+    for pair in (p.strip() for text in texts for p in text.split(",") if p.strip()):
+        name, _, number = pair.rpartition("=")
+        try:
+            found[name.strip()] = float(number)
+        except ValueError:
+            name = ""
+        if not name.strip():
+            raise ValueError(
+                f"{option} expects name=number, such as "
+                f"{'params=1e9,tokens=1e12' if option == '--units' else 'mmlu=0.25'}, got {pair!r}"
+            )
+    return found
+
+
+def probabilities(text: str) -> list[float]:
+    """Parse probabilities joined by commas."""
+    try:
+        return [float(p) for p in text.split(",") if p.strip()]
+    except ValueError:
+        raise ValueError(f"--prob expects numbers such as 0.5,0.9, got {text!r}") from None
+
+
+def models(
+    path: Path | None,
+    model: str | None,
+    family: str | None,
+    params: float | None,
+    tokens: float | None,
+    units: dict[str, float],
+) -> pd.DataFrame:
+    """Models to predict, from a file or from the options for a single one."""
+    single = {"model": model, "family": family, "params": params}
+    given = [f"--{k}" for k, v in {**single, "tokens": tokens}.items() if v is not None]
+    if path is not None:
+        if given:
+            raise ValueError(f"give either --models or a single model, not --models and {given[0]}")
+        return Observations.from_long(path, units=units).models
+    if missing := [f"--{k}" for k, v in single.items() if v is None]:
+        raise ValueError(
+            f"a single model needs --model, --family and --params: {', '.join(missing)} "
+            f"{'is' if len(missing) == 1 else 'are'} missing (or give a file with --models)"
+        )
+    return Observations.from_long(pd.DataFrame([{**single, "tokens": tokens}]), units=units).models

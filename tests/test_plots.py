@@ -1,0 +1,120 @@
+"""The picture of intervals: what is drawn where, on synthetic tables."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from scalebayes.plots import interval_panels, intervals
+
+mpl.use("Agg")
+
+MODELS = ("small", "large")
+BENCHMARKS = ("mmlu", "gsm8k", "bbh")
+
+
+@pytest.fixture
+def table():
+    """Six predictions: four scores inside, one outside and one unknown."""
+    rows = pd.MultiIndex.from_product([MODELS, BENCHMARKS], names=["model", "benchmark"])
+    table = rows.to_frame(index=False)
+    table["median"] = np.linspace(0.3, 0.8, len(table))
+    for level, half in (("50", 0.02), ("90", 0.05)):
+        table[f"lower_{level}"] = table["median"] - half
+        table[f"upper_{level}"] = table["median"] + half
+    table["observed"] = table["median"] + [0.0, 0.01, 0.04, -0.03, 0.2, np.nan]
+    return table
+
+
+@pytest.fixture(autouse=True)
+def _closed():
+    yield
+    plt.close("all")
+
+
+def points(ax):
+    """Positions of the markers of a group: medians of scored and of pale rows, inside, outside."""
+    return [np.asarray(c.get_offsets()) for c in ax.collections if hasattr(c, "get_sizes")]
+
+
+def segments(ax):
+    return [s for c in ax.collections if hasattr(c, "get_segments") for s in c.get_segments()]
+
+
+def test_every_prediction_has_its_two_bars_and_its_median(table):
+    ax = intervals(table)
+    drawn = sorted(tuple(np.round(s[:, 0], 6)) for s in segments(ax))
+    expected = [
+        tuple(np.round(row, 6))
+        for level in ("50", "90")
+        for row in table[[f"lower_{level}", f"upper_{level}"]].to_numpy()
+    ]
+    assert drawn == sorted(expected)
+    medians, pale, _, _ = points(intervals(table.iloc[3:]))
+    assert [*medians[:, 0], *pale[:, 0]] == pytest.approx(table["median"][3:].tolist())
+
+
+def test_scores_inside_and_outside_are_told_apart(table):
+    _, _, inside, outside = points(intervals(table.iloc[3:]))
+    assert inside[:, 0].tolist() == pytest.approx([table["observed"][3]])
+    assert outside[:, 0].tolist() == pytest.approx([table["observed"][4]])
+
+
+def test_rows_are_named_and_do_not_overlap(table):
+    ax = intervals(table)
+    assert [t.get_text() for t in ax.get_yticklabels()] == [*BENCHMARKS, *BENCHMARKS]
+    assert np.diff(ax.get_yticks()).min() >= 1
+    assert [t.get_text() for t in ax.texts] == list(MODELS)
+    low, high = ax.get_ylim()
+    assert low > ax.get_yticks().max()
+    assert high < ax.get_yticks().min()
+
+
+def test_rows_can_be_grouped_by_benchmark_on_axes_of_the_caller(table):
+    figure, ax = plt.subplots()
+    assert intervals(table, ax, by="benchmark") is ax
+    assert [t.get_text() for t in ax.texts] == list(BENCHMARKS)
+    assert ax.figure is figure
+
+
+def test_a_caption_says_what_is_drawn(table):
+    assert "90% interval" in intervals(table).get_xlabel()
+    assert "90% interval" in interval_panels(table).get_supxlabel()
+
+
+def test_scores_are_optional(table):
+    ax = intervals(table.drop(columns="observed"))
+    assert len(segments(ax)) == 2 * len(table)
+
+
+def test_each_model_has_a_panel_with_shared_rows(table, tmp_path):
+    figure = interval_panels(table, columns=5)
+    assert [ax.get_title() for ax in figure.axes] == list(MODELS)
+    figure.savefig(tmp_path / "p.png", dpi=110)
+    assert 5_000 < (tmp_path / "p.png").stat().st_size < 200_000
+
+
+def test_unused_panels_are_blank_and_the_axis_above_is_labelled(table):
+    figure = interval_panels(table, by="benchmark", columns=2)
+    assert [ax.axison for ax in figure.axes] == [True, True, True, False]
+    assert figure.axes[1].xaxis.get_tick_params()["labelbottom"]
+
+
+@pytest.mark.parametrize(
+    ("broken", "says"),
+    [
+        (lambda t: t.drop(columns="lower_90"), "lower_90"),
+        (lambda t: t.iloc[:0], "no rows"),
+    ],
+)
+def test_tables_that_cannot_be_drawn_are_refused(table, broken, says):
+    with pytest.raises(ValueError, match=says):
+        intervals(broken(table))
+
+
+def test_an_unknown_grouping_is_refused(table):
+    with pytest.raises(ValueError, match="'family'"):
+        interval_panels(table, by="family")
