@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from scalebayes.predict import Kind
 
-DEMO_DRAWS = 2500
-DEMO_WARMUP = 400
+DEMO_DRAWS = 1000
+DEMO_WARMUP = 500
 DEMO_CHAINS = 2
 
 MOST_MODELS = 12

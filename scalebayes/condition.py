@@ -168,7 +168,7 @@ def _conditioner(law_json: str) -> Callable[..., Any]:
                 name,
                 rows,
             ) in effects.items():  # rows of known labels play no part: keep them proper
-                known = position[local_dim(law, name)] >= 0
+                known = position[law.dims[name][0]] >= 0
                 unused = rows * known.reshape(-1, *[1] * (rows.ndim - 1))
                 log_density += jax.scipy.stats.norm.logpdf(unused).sum()
             return log_density

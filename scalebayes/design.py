@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import jax
 import numpy as np
@@ -11,9 +11,10 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from jax import Array
-
     from scalebayes.observations import Observations
+
+Array: TypeAlias = Any
+"""A NumPy array outside of a compiled program, a traced one inside."""
 
 
 @dataclass(frozen=True)

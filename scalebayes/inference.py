@@ -168,7 +168,7 @@ def _held_out(observations: Observations, models: Sequence[str]) -> np.ndarray:
 
 def _use_compilation_cache() -> None:
     """Keep compiled programs on disk, unless the user has chosen a place for them."""
-    if jax.config.jax_compilation_cache_dir is None:
+    if getattr(jax.config, "jax_compilation_cache_dir", None) is None:
         cache = platformdirs.user_cache_path("scalebayes") / "compiled"
         jax.config.update("jax_compilation_cache_dir", str(cache))
 

@@ -24,7 +24,7 @@ References:
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -177,7 +177,7 @@ def skill_draws(fit: Fit, *, seed: int = 0, draws: int = 1000) -> SkillDraws:
     log_n = np.broadcast_to(np.asarray(design.log_params, float), log_d.shape)
     x = _inputs(log_n, log_d, design.reference)
     # skill parts in standard units: sites of the law, or drawn given the effects
-    part = {name: site.get(f"{name}_skill") for name in ("d", "B", "z", "l")}
+    part: dict[str, Any] = {name: site.get(f"{name}_skill") for name in ("d", "B", "z", "l")}
     if law.specific:
         part = _given_effects(design, site, np.random.default_rng(seed))
 

@@ -150,12 +150,13 @@ def test_condition_agrees_with_a_refit(fitted: sb.Fit, simulated) -> None:  # ty
         )
     again = sb.predict(refit, planned, kind="mean")
     assert (after["kind"] == "known family").all()
-    # within Monte Carlo error of a few hundred draws, a third of an sd
+    # means and sds of about a hundred effective draws of skewed quantities: bounds of three
+    # standard errors, 0.1 sd for a mean and 25% for an sd; over all cells errors average out
     z = (after["mean"] - again["mean"]) / again["sd"]
-    assert np.abs(z).max() < 0.35
-    ratio = after["sd"] / again["sd"]
-    assert ratio.min() > 0.75
-    assert ratio.max() < 1.33
+    assert np.abs(z).max() < 0.3
+    ratio = np.log(after["sd"] / again["sd"])
+    assert np.abs(ratio).max() < 0.75
+    assert abs(ratio.mean()) < 0.25
     assert after["sd"].mean() < 0.8 * before["sd"].mean()
     about = conditioned.provenance["conditioned"][-1]
     assert about["families"] == ["f7"]

@@ -193,7 +193,10 @@ class Sloth:
 
         x = inputs(design)
         x_f = curves.inputs(
-            *design.centre.T, design.reference.log_n0, design.reference.log_d0
+            design.centre[:, 0],
+            design.centre[:, 1],
+            design.reference.log_n0,
+            design.reference.log_d0,
         )  # a_f is sampled at its family's own size, tokens and level of scores, where the data are
         a_mean = b + jnp.einsum("fp,fpj->fj", x_f, B_f)
         if self.lineage:
