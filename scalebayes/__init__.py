@@ -12,16 +12,16 @@ from scalebayes.version import __version__
 
 if TYPE_CHECKING:
     from scalebayes import datasets
-    from scalebayes.condition import condition
+    from scalebayes.conditioning import condition
     from scalebayes.inference import fit
     from scalebayes.laws import FamilyIntercept, SharedIntercept, SizeAndTokens, Sloth, priors
     from scalebayes.observations import Observations, ObservationsError
     from scalebayes.posterior import Fit, load
-    from scalebayes.predict import log_score, predict, predictive_draws
-    from scalebayes.simulate import prior_predictive, simulate
+    from scalebayes.prediction import log_score, predict, predictive_draws
+    from scalebayes.simulation import prior_predictive, simulate
 
 _HOME = {
-    "condition": "condition",
+    "condition": "conditioning",
     "fit": "inference",
     "FamilyIntercept": "laws",
     "SharedIntercept": "laws",
@@ -32,11 +32,11 @@ _HOME = {
     "ObservationsError": "observations",
     "Fit": "posterior",
     "load": "posterior",
-    "log_score": "predict",
-    "predict": "predict",
-    "predictive_draws": "predict",
-    "prior_predictive": "simulate",
-    "simulate": "simulate",
+    "log_score": "prediction",
+    "predict": "prediction",
+    "predictive_draws": "prediction",
+    "prior_predictive": "simulation",
+    "simulate": "simulation",
 }
 
 __all__ = [
@@ -67,5 +67,5 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'scalebayes' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"scalebayes.{_HOME[name]}"), name)
-    globals()[name] = value  # a function named like its module takes its place
+    globals()[name] = value
     return value

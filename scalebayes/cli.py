@@ -13,7 +13,7 @@ from scalebayes.shell import run
 if TYPE_CHECKING:
     import pandas as pd
 
-    from scalebayes.predict import Kind
+    from scalebayes.prediction import Kind
 
 DEMO_DRAWS = 1000
 DEMO_WARMUP = 500

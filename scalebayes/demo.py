@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scalebayes.datasets import open_llm
-from scalebayes.predict import predict
+from scalebayes.prediction import predict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -34,7 +34,7 @@ import pandas as pd
 from scalebayes import curves
 from scalebayes.alignment import align
 from scalebayes.laws.sloth import Sloth
-from scalebayes.predict import summary
+from scalebayes.prediction import summary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

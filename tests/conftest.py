@@ -10,7 +10,7 @@ import pytest
 
 import scalebayes as sb
 from scalebayes.diagnostics import ConvergenceWarning
-from scalebayes.simulate import simulate
+from scalebayes.simulation import simulate
 
 BENCHMARKS = {"arc": 0.25, "gsm": 0.0, "mmlu": 0.25, "wino": 0.5}
 

@@ -18,7 +18,7 @@ FLOORS = [
     {"datasets", "design", "likelihoods"},
     {"laws"},
     {"levels", "diagnostics", "posterior", "inference", "alignment"},
-    {"predict", "condition", "simulate", "skills"},
+    {"prediction", "conditioning", "simulation", "skills"},
     {"tables", "plots"},
     {"about", "demo", "options", "shell", "cli"},
 ]

@@ -90,7 +90,7 @@ sys.path.insert(0, {tests!r})
 warnings.simplefilter("ignore")
 import scalebayes as sb
 from conftest import table
-from scalebayes.simulate import simulate
+from scalebayes.simulation import simulate
 law = sb.SizeAndTokens()
 observations, _ = simulate(law, table(4, 3), seed=0)
 fit = sb.fit(law, observations, seed=5, draws=20, warmup=50, chains=2, progress=False)

@@ -19,7 +19,7 @@ import scalebayes as sb
 from scalebayes import curves, design, likelihoods
 from scalebayes.laws import LAWS
 from scalebayes.laws.law import Law, from_specification, priors, specification
-from scalebayes.simulate import prior_predictive
+from scalebayes.simulation import prior_predictive
 
 VARIANTS = {
     **{name: law() for name, law in LAWS.items()},
