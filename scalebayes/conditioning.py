@@ -70,7 +70,7 @@ def condition(fit: Fit, observations: Observations, *, seed: int = 0) -> Fit:
     if not len(observations.scores):
         raise ValueError("there are no scores to condition on")
     law = fit.law
-    draws = dict(fit.draws().items())
+    draws = fit.draws()
     small = designs.build(observations, fit.reference, list(fit.design.labels("benchmark")))
     sizes = fit.tree["posterior"].sizes
     n_chain, n_draw = sizes["chain"], sizes["draw"]
@@ -164,10 +164,8 @@ def _conditioner(law_json: str) -> Callable[..., Any]:
             log_density = sum(
                 trace[k]["fn"].log_prob(trace[k]["value"]).sum() for k in [*effects, "score"]
             )
-            for (
-                name,
-                rows,
-            ) in effects.items():  # rows of known labels play no part: keep them proper
+            # rows of known labels play no part: keep them proper
+            for name, rows in effects.items():
                 known = position[law.dims[name][0]] >= 0
                 unused = rows * known.reshape(-1, *[1] * (rows.ndim - 1))
                 log_density += jax.scipy.stats.norm.logpdf(unused).sum()

@@ -66,7 +66,7 @@ class Design:
         centre: Mean of (log N, log D) over the observed scores of each family, shape (family, 2).
         level: Mean observed score of each family, shape (family, benchmark); NaN where there is none. Centre and
             level only say from where family intercepts are measured: the law is the same whatever they are, but
-            NUTS is several times faster when they are in the midst of the data.
+            NUTS mixes better when they are in the midst of the data.
         reference: Centring constants.
         coords: Labels as ((dim, labels), ...).
     """

@@ -131,7 +131,6 @@ def fit(
         raw = _sample(law, design, settings, progress)
         sampled = time.perf_counter()
         sites = _evaluate(law, design, raw.pop("z"))
-    stats = dict(raw.items())
     timings = {"sampling": sampled - started, "evaluation": time.perf_counter() - sampled}
     provenance = {
         "settings": asdict(settings),
@@ -146,7 +145,7 @@ def fit(
         law=law,
         observations=observations,
         held_out=tuple(dict.fromkeys(hold_out)),
-        tree=make_tree(law, design, sites, stats),
+        tree=make_tree(law, design, sites, raw),
         reference=design.reference,
         provenance=provenance,
     )
