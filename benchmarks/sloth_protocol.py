@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--train-models", type=int, choices=(1, 2), required=True)
     parser.add_argument("--joint", action="store_true", help="train on both leaderboards' rows")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--draws", type=int, default=500)
+    parser.add_argument("--draws", type=int, default=700)
     parser.add_argument("--warmup", type=int, default=700)
     parser.add_argument("--chains", type=int, default=4)
     parser.add_argument("--folds", type=int, nargs="*", help="only these folds, for a quick look")
@@ -104,12 +104,15 @@ def scored(
     fit: sb.Fit, observations: sb.Observations, models: tuple[str, ...], benchmarks: list[str]
 ) -> pd.DataFrame:
     """Predictions beside the truth: error of the median, CRPS and log score of each cell."""
-    truth = observations.only(models=models, benchmarks=benchmarks)
-    draws = sb.predictive_draws(fit, truth.models)["score"].stack(sample=("chain", "draw"))
-    table = sb.predict(fit, truth.models).merge(
-        sb.log_score(fit, truth)[["model", "benchmark", "score", "log_score"]],
+    draws = sb.predictive_draws(fit, observations.models)[
+        "score"
+    ]  # all models: one shape, one program
+    table = sb.predict(fit, observations.models).merge(
+        sb.log_score(fit, observations)[["model", "benchmark", "score", "log_score"]],
         on=["model", "benchmark"],
     )
+    table = table[table["model"].isin(models) & table["benchmark"].isin(benchmarks)]
+    draws = draws.stack(sample=("chain", "draw"))
     table = table.rename(columns={"score": "observed"})
     ensembles = np.stack(
         [

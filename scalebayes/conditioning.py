@@ -71,7 +71,9 @@ def condition(fit: Fit, observations: Observations, *, seed: int = 0) -> Fit:
         raise ValueError("there are no scores to condition on")
     law = fit.law
     draws = fit.draws()
-    small = designs.build(observations, fit.reference, list(fit.design.labels("benchmark")))
+    small = designs.build(
+        observations, reference=fit.reference, benchmarks=fit.design.labels("benchmark")
+    )
     sizes = fit.tree["posterior"].sizes
     n_chain, n_draw = sizes["chain"], sizes["draw"]
     with jax.enable_x64(True):

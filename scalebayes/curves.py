@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.scipy.special import logit
 
 LOG_UNIT = 1.5
 """One unit of an input: 1.5 natural logs, a factor of 4.5, about the spread of log N in public tables."""
@@ -27,65 +28,73 @@ def inputs(log_params: Array, log_tokens: Array, log_n0: float, log_d0: float) -
     return jnp.stack([n, d, n * d / 2], axis=-1)
 
 
-def bent(eta: Array, bend: Array | float) -> Array:
-    """Smooth monotone bend of the logit: slope 1 far below zero, slope `bend` > 0 far above.
+def link(
+    eta: Array, bend: Array | float = 1.0, typical: Array | float = 0.5
+) -> tuple[Array, Array]:
+    """Share of the room between floor and ceiling, and its derivative in eta.
 
-    `bend = 1` is the identity, so that a link built on it nests the logistic one.
+    The share is 1 - (1 + exp(v))^-bend, with v linear in eta: a family of Aranda-Ordaz
+    (https://doi.org/10.1093/biomet/68.2.357). `bend = 1` is the logistic link. Far below, the share rises as fast as
+    exp(v); far above, what is missing falls like exp(-bend v). The line v(eta) is such that all links touch the
+    logistic one at the typical share, value and slope, so that an ability is a logit there whatever the bend.
+
+    Args:
+        eta: Ability.
+        bend: Ratio of the link's upper to its lower slope on the logit scale, > 0.
+        typical: Share at which the link touches the logistic one, in (0, 1).
     """
-    return eta + (bend - 1.0) * (jax.nn.softplus(eta) - jnp.log(2.0))
+    if _logistic(bend):
+        share = jax.nn.sigmoid(eta)
+        return share, share * (1 - share)
+    at, k = _touching(bend, typical)
+    v = k * eta + at
+    small = jnp.exp(-jnp.abs(v))  # written out: every transcendental function of a cell is dear
+    softplus = jnp.maximum(v, 0.0) + jnp.log(1.0 + small)
+    sigmoid = jnp.where(v > 0, 1.0, small) / (1.0 + small)
+    missing = jnp.exp(-bend * softplus)
+    return 1.0 - missing, bend * k * missing * sigmoid
+
+
+def inverse_link(share: Array, bend: Array | float = 1.0, typical: Array | float = 0.5) -> Array:
+    """Ability behind a share of the room between floor and ceiling, in (0, 1)."""
+    if _logistic(bend):
+        return logit(share)
+    at, k = _touching(bend, typical)
+    return (_log_odds(share, bend) - at) / k
+
+
+def _log_odds(share: Array | float, bend: Array | float) -> Array:
+    """The v at which 1 - (1 + exp(v))^-bend is a given share."""
+    x = -jnp.log1p(-share) / bend
+    return x + jnp.log(-jnp.expm1(-x))
+
+
+def _touching(bend: Array | float, typical: Array | float) -> tuple[Array, Array]:
+    """Intercept and slope of the line v(eta)."""
+    k = typical / (bend * -jnp.expm1(jnp.log1p(-typical) / bend))
+    return _log_odds(typical, bend) - k * logit(typical), k
 
 
 def accuracy(
-    eta: Array, floor: Array | float, ceiling: Array | float, bend: Array | float = 1.0
-) -> Array:
-    """Expected accuracy mu = floor + (ceiling - floor) * sigmoid(bent(eta)).
+    eta: Array,
+    floor: Array | float,
+    ceiling: Array | float,
+    bend: Array | float = 1.0,
+    typical: Array | float = 0.5,
+) -> tuple[Array, Array]:
+    """Expected accuracy, floor + (ceiling - floor) * link(eta), and its derivative in eta.
 
     Args:
         eta: Latent ability on a benchmark, any shape that broadcasts with the rest.
         floor: Score of a model that knows nothing, in [0, 1).
         ceiling: Score of a model that knows everything, in (floor, 1].
-        bend: Ratio of the link's upper to its lower slope; 1 is the logistic link.
+        bend: Bend of the link; 1 is the logistic link.
+        typical: Share at which the link touches the logistic one.
     """
-    return floor + (ceiling - floor) * jax.nn.sigmoid(_linked(eta, bend))
-
-
-def accuracy_slope(
-    eta: Array, floor: Array | float, ceiling: Array | float, bend: Array | float = 1.0
-) -> Array:
-    """Derivative of `accuracy` in eta: how far a shift of ability moves the score."""
-    p = jax.nn.sigmoid(_linked(eta, bend))
-    slope = (ceiling - floor) * p * (1 - p)
-    return slope if _logistic(bend) else slope * (1 + (bend - 1.0) * jax.nn.sigmoid(eta))
-
-
-def _linked(eta: Array, bend: Array | float) -> Array:
-    return eta if _logistic(bend) else bent(eta, bend)
+    share, slope = link(eta, bend, typical)
+    return floor + (ceiling - floor) * share, (ceiling - floor) * slope
 
 
 def _logistic(bend: Array | float) -> bool:
-    """Whether the bend is known to be none, which saves two transcendental functions a cell."""
+    """Whether the bend is known to be none, which saves transcendental functions in every cell."""
     return isinstance(bend, float) and bend == 1.0
-
-
-@jax.custom_vjp
-def take(values: Array, index: Array, users: Array) -> Array:
-    """values[index] whose gradient is a gather and a sum in place of a scatter.
-
-    Args:
-        values: Shape (n, ...).
-        index: Row of `values` that each result takes, shape (m,).
-        users: For each row of `values` the results that take it, filled up with m: shape (n, most).
-    """
-    return values[index]
-
-
-def _take_forward(values: Array, index: Array, users: Array) -> tuple[Array, Array]:
-    return values[index], users
-
-
-def _take_backward(users: Array, gradient: Array) -> tuple[Array, None, None]:
-    padded = jnp.concatenate([gradient, jnp.zeros_like(gradient[:1])])
-    return padded[users].sum(axis=1), None, None
-
-
-take.defvjp(_take_forward, _take_backward)

@@ -17,28 +17,44 @@ Array: TypeAlias = Any
 """A NumPy array outside of a compiled program, a traced one inside."""
 
 
-@dataclass(frozen=True)
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, eq=False)
 class Reference:
-    """Centring constants, fixed when a design is first built and kept with the fit.
+    """Where inputs and abilities are measured from: fixed when a fit is made, and kept with it.
 
     Attributes:
         log_n0: log of the reference size N0.
         log_d0: log of the reference token count D0.
         log_d_sd: Spread of log D over the models whose tokens are known; the prior of those whose tokens are not.
+        typical: Median score of each benchmark as a share of the room above its chance level, held within (0.05,
+            0.95), shape (benchmark,). An ability is a logit there, whatever the link.
     """
 
     log_n0: float
     log_d0: float
     log_d_sd: float
+    typical: Array
 
     @classmethod
-    def of(cls, observations: Observations) -> Reference:
-        """Medians of log N and log D; 1e12 tokens and a broad spread where no token count is known."""
+    def of(cls, observations: Observations, seen: np.ndarray) -> Reference:
+        """Medians; 1e12 tokens and a broad spread where no token count is known.
+
+        Args:
+            observations: Validated tables.
+            seen: Which scores may be looked at, shape (score_obs,).
+        """
         log_d = np.log(observations.models["tokens"].dropna().to_numpy(float))
+        scores = observations.scores
+        room = (scores["score"] - scores["chance"].fillna(0)) / (1 - scores["chance"].fillna(0))
+        typical = room[seen].groupby(scores["benchmark"][seen]).median()
         return cls(
             log_n0=float(np.median(np.log(observations.models["params"].to_numpy(float)))),
             log_d0=float(np.median(log_d)) if log_d.size else float(np.log(1e12)),
             log_d_sd=float(max(np.std(log_d), 0.5)) if log_d.size > 1 else 1.5,
+            typical=typical.reindex(list(observations.benchmarks))
+            .fillna(0.5)
+            .clip(0.05, 0.95)
+            .to_numpy(),
         )
 
 
@@ -54,11 +70,8 @@ class Design:
         family: Position of each model's family, shape (model,).
         lineage: Position of each family's lineage, shape (family,).
         chance: Chance level, shape (benchmark,); NaN where it is not known.
-        members: Models of each family, shape (family, most), filled up with the number of models.
         score_model: Position of each score's model, shape (score_obs,).
         score_benchmark: Position of each score's benchmark, shape (score_obs,).
-        cell: Position of each score in the (model, benchmark) grid, row by row, shape (score_obs,).
-        cell_score: Score of each cell of that grid, shape (cell, 1); the number of scores where none.
         score: Scores in [0, 1], shape (score_obs,).
         n_items: Items behind each score, shape (score_obs,); infinity where not known.
         observed: Which scores the law may see, shape (score_obs,). The others keep their place, so that a fit to
@@ -75,19 +88,16 @@ class Design:
     log_tokens: Array
     unknown_tokens: Array
     family: Array
-    members: Array
     lineage: Array
     chance: Array
     score_model: Array
     score_benchmark: Array
-    cell: Array
-    cell_score: Array
     score: Array
     n_items: Array
     observed: Array
     centre: Array
     level: Array
-    reference: Reference = field(metadata={"static": True})
+    reference: Reference
     coords: tuple[tuple[str, tuple[str, ...]], ...] = field(metadata={"static": True})
 
     def labels(self, dim: str) -> tuple[str, ...]:
@@ -124,6 +134,8 @@ class Design:
 
 def build(
     observations: Observations,
+    seen: np.ndarray | None = None,
+    *,
     reference: Reference | None = None,
     benchmarks: Sequence[str] | None = None,
 ) -> Design:
@@ -131,13 +143,12 @@ def build(
 
     Args:
         observations: Validated tables.
-        reference: Centring constants of an earlier fit; by default those of these observations.
+        seen: Which scores the law may see, shape (score_obs,); by default all.
+        reference: That of an earlier fit; by default that of these observations.
         benchmarks: Labels and order of the benchmarks, where they are not those of the observations.
-
-    Returns:
-        A design in which all scores are observed.
     """
-    reference = reference or Reference.of(observations)
+    seen = np.ones(len(observations.scores), bool) if seen is None else seen
+    reference = reference or Reference.of(observations, seen)
     models, scores = observations.models, observations.scores
     benchmarks = tuple(benchmarks or observations.benchmarks)
     families = tuple(dict.fromkeys(models["family"]))
@@ -152,25 +163,18 @@ def build(
     log_tokens = np.log(models["tokens"].to_numpy(float))
     unknown = np.flatnonzero(np.isnan(log_tokens))
     chance = scores.drop_duplicates("benchmark").set_index("benchmark")["chance"]
-    family = position(models["family"], families)
-    score_model = position(scores["model"], names)
-    score_benchmark = position(scores["benchmark"], benchmarks)
-    cell = score_model * len(benchmarks) + score_benchmark
     design = Design(
         log_params=np.log(models["params"].to_numpy(float)),
         log_tokens=np.where(np.isnan(log_tokens), reference.log_d0, log_tokens),
         unknown_tokens=unknown,
-        family=family,
-        members=_users(family, len(families)),
+        family=position(models["family"], families),
         lineage=position([lineage_of[f] for f in families], lineages),
         chance=chance.reindex(list(benchmarks)).to_numpy(float),
-        score_model=score_model,
-        score_benchmark=score_benchmark,
-        cell=cell,
-        cell_score=_users(cell, len(names) * len(benchmarks)),
+        score_model=position(scores["model"], names),
+        score_benchmark=position(scores["benchmark"], benchmarks),
         score=scores["score"].to_numpy(float),
         n_items=scores["n_items"].fillna(np.inf).to_numpy(float),
-        observed=np.ones(len(scores), bool),
+        observed=seen,
         centre=np.empty((0, 2)),
         level=np.empty((0, 0)),
         reference=reference,
@@ -183,14 +187,4 @@ def build(
             ("input", ("size", "tokens", "size_x_tokens")),
         ),
     )
-    return design.observing(design.observed)
-
-
-def _users(index: np.ndarray, n: int) -> np.ndarray:
-    """For each of n values the positions in `index` that name it, filled up with len(index)."""
-    count = np.bincount(index, minlength=n)
-    users = np.full((n, max(count.max(initial=0), 1)), len(index))
-    order = np.argsort(index, kind="stable")
-    nth = np.arange(len(index)) - np.repeat(np.cumsum(count) - count, count)
-    users[index[order], nth] = order
-    return users
+    return design.observing(seen)

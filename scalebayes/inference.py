@@ -4,39 +4,30 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import numpyro
 import platformdirs
 from numpyro import handlers
-from numpyro.infer import NUTS, init_to_median
 from numpyro.infer.util import constrain_fn
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from scalebayes import design as designs
+from scalebayes.chains import sample_chains
 from scalebayes.laws import LAWS
 from scalebayes.laws.law import from_specification, specification
-from scalebayes.levels import local_dim
 from scalebayes.posterior import Fit, make_tree
 from scalebayes.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from scalebayes.design import Design
+    from scalebayes.design import Design, Reference
     from scalebayes.laws.law import Law
     from scalebayes.observations import Observations
-
-CHUNK = 50
-"""Iterations between two visits to Python: often enough for a progress bar, seldom enough to be free."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +50,7 @@ class Settings:
     draws: int = 1000
     warmup: int = 1000
     chains: int = 4
-    target_accept: float = 0.95
+    target_accept: float = 0.9
     max_tree_depth: int = 10
     x64: bool = True
     chain_method: str = "auto"
@@ -86,11 +77,12 @@ def fit(
     draws: int = 1000,
     warmup: int = 1000,
     chains: int = 4,
-    target_accept: float = 0.95,
+    target_accept: float = 0.9,
     max_tree_depth: int = 10,
     x64: bool = True,
     chain_method: str = "auto",
     hold_out: Sequence[str] = (),
+    reference: Reference | None = None,
     progress: bool = True,
 ) -> Fit:
     """Sample the posterior of a law.
@@ -110,6 +102,7 @@ def fit(
         x64: Whether to compute in double precision. Single precision is for a GPU.
         chain_method: `threads`, `vectorized` or `auto`.
         hold_out: Models whose scores the law may not see.
+        reference: Where inputs and abilities are measured from; by default medians of the observations.
         progress: Whether to show a progress bar.
 
     Returns:
@@ -125,10 +118,8 @@ def fit(
     _use_compilation_cache()
     started = time.perf_counter()
     with jax.enable_x64(x64):
-        design = designs.build(observations)
-        if held.any():
-            design = design.observing(~held)
-        raw = _sample(law, design, settings, progress)
+        design = designs.build(observations, ~held, reference=reference)
+        raw = sample_chains(law, design, settings, progress)
         sampled = time.perf_counter()
         sites = _evaluate(law, design, raw.pop("z"))
     timings = {"sampling": sampled - started, "evaluation": time.perf_counter() - sampled}
@@ -172,132 +163,10 @@ def _use_compilation_cache() -> None:
         jax.config.update("jax_compilation_cache_dir", str(cache))
 
 
-@functools.lru_cache(maxsize=16)
-def _program(
-    law_json: str, warmup: int, target_accept: float, max_tree_depth: int, dense: tuple[str, ...]
-) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Compiled start and advance of one chain; data and mask are arguments."""
-    law = from_specification(json.loads(law_json), LAWS)
-    kernel = NUTS(
-        law,
-        target_accept_prob=target_accept,
-        max_tree_depth=max_tree_depth,
-        dense_mass=[dense],
-        init_strategy=init_to_median,
-    )
-
-    def start(key: jax.Array, design: Design) -> Any:
-        return kernel.init(key, warmup, None, (design,), {})
-
-    def advance(state: Any, design: Design, n: jax.Array) -> Any:
-        def step(i: jax.Array, carry: Any) -> Any:
-            state, kept = carry
-            state = kernel.sample(state, (design,), {})
-            return state, jax.tree.map(lambda k, v: k.at[i].set(v), kept, _kept(state))
-
-        room = jax.tree.map(
-            lambda v: jnp.zeros((CHUNK, *jnp.shape(v)), jnp.result_type(v)), _kept(state)
-        )
-        return jax.lax.fori_loop(0, n, step, (state, room))
-
-    return start, advance
-
-
-def _kept(state: Any) -> dict[str, Any]:
-    return {
-        "z": state.z,
-        "diverging": state.diverging,
-        "n_steps": state.num_steps,
-        "energy": state.energy,
-        "acceptance_rate": state.accept_prob,
-        "lp": -state.potential_energy,
-        "step_size": state.adapt_state.step_size,
-    }
-
-
-@functools.lru_cache(maxsize=16)
-def _compiled(vectorized: bool, *key: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    start, advance = _program(*key)
-    if vectorized:
-        start, advance = jax.vmap(start, (0, None)), jax.vmap(advance, (0, None, None))
-    return jax.jit(start), jax.jit(advance)
-
-
-def _sample(law: Law, design: Design, settings: Settings, progress: bool) -> dict[str, Any]:
-    """Run the chains; every value has leading dimensions (chain, draw)."""
-    vectorized = settings.chain_method == "vectorized" or (
-        settings.chain_method == "auto" and jax.default_backend() != "cpu"
-    )
-    start, advance = _compiled(
-        vectorized,
-        json.dumps(specification(law)),
-        settings.warmup,
-        settings.target_accept,
-        settings.max_tree_depth,
-        tuple(sorted(global_sites(law, design))),
-    )
-    keys = jax.random.split(jax.random.key(settings.seed), settings.chains)
-    runs: list[Any] = [keys] if vectorized else list(keys)
-    total = settings.warmup + settings.draws
-
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total}"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=not progress,
-        transient=True,
-    ) as bar:
-        task = bar.add_task("compiling", total=total * len(runs))
-
-        def run(key: jax.Array) -> dict[str, Any]:
-            with jax.enable_x64(settings.x64):  # the choice is per thread
-                state, kept, done = start(key, design), [], 0
-                while done < total:
-                    end = settings.warmup if done < settings.warmup else total
-                    n = min(CHUNK, end - done)
-                    state, chunk = advance(state, design, n)
-                    axis = 1 if vectorized else 0
-                    if done >= settings.warmup:
-                        kept.append(
-                            jax.tree.map(lambda v: np.take(v, range(n), axis=axis), chunk)  # noqa: B023
-                        )
-                    jax.block_until_ready(state.i)
-                    done += n
-                    bar.update(task, advance=n, description="sampling")
-                return jax.tree.map(lambda *v: np.concatenate(v, axis), *kept)
-
-        with ThreadPoolExecutor(min(len(runs), os.cpu_count() or 1)) as pool:
-            chains = list(pool.map(run, runs))
-    if vectorized:
-        return chains[0]
-    return jax.tree.map(lambda *v: np.stack(v), *chains)
-
-
-def global_sites(law: Law, design: Design) -> set[str]:
-    """Names of the sampled sites that do not grow with the data."""
-    names: set[str] = set()
-
-    def visit() -> None:
-        trace = handlers.trace(handlers.seed(law, 0)).get_trace(design)
-        names.update(
-            name
-            for name, site in trace.items()
-            if site["type"] == "sample" and not site["is_observed"] and local_dim(law, name) is None
-        )
-
-    jax.eval_shape(visit)  # names and shapes need no random numbers
-    return names
-
-
 def _evaluate(law: Law, design: Design, z: dict[str, np.ndarray]) -> dict[str, dict[str, Any]]:
     """Constrained draws and what follows from them, from unconstrained ones (chain, draw, ...)."""
-
-    def constrained(z: dict[str, Any]) -> dict[str, Any]:
-        return constrain_fn(law, (design,), {}, z)
-
-    return evaluate(law, design, jax.jit(jax.vmap(jax.vmap(constrained)))(z))
+    law_json = json.dumps(specification(law))
+    return jax.tree.map(np.asarray, _evaluator(law_json, constrain=True)(z, design))
 
 
 def evaluate(law: Law, design: Design, draws: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -311,8 +180,17 @@ def evaluate(law: Law, design: Design, draws: dict[str, Any]) -> dict[str, dict[
     Returns:
         The groups posterior, log_likelihood and log_prior, as `make_tree` takes them.
     """
+    law_json = json.dumps(specification(law))
+    return jax.tree.map(np.asarray, _evaluator(law_json, constrain=False)(draws, design))
 
-    def one(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
+
+@functools.lru_cache(maxsize=16)
+def _evaluator(law_json: str, constrain: bool) -> Callable[..., Any]:
+    law = from_specification(json.loads(law_json), LAWS)
+
+    def one(values: dict[str, Any], design: Design) -> dict[str, dict[str, Any]]:
+        if constrain:
+            values = constrain_fn(law, (design,), {}, values)
         model = handlers.substitute(handlers.seed(law, 0), values)
         trace = handlers.trace(model).get_trace(design)
         sampled = {k: s for k, s in trace.items() if s["type"] == "sample"}
@@ -334,4 +212,4 @@ def evaluate(law: Law, design: Design, draws: dict[str, Any]) -> dict[str, dict[
             },
         }
 
-    return jax.tree.map(np.asarray, jax.jit(jax.vmap(jax.vmap(one)))(draws))
+    return jax.jit(jax.vmap(jax.vmap(one, (0, None)), (0, None)))

@@ -40,7 +40,7 @@ class Fit:
         held_out: Models whose scores the law has not seen.
         tree: xarray DataTree in ArviZ's schema: posterior, log_likelihood, log_prior, sample_stats,
             observed_data, constant_data.
-        reference: Centring constants of the inputs.
+        reference: Where inputs and abilities are measured from.
         provenance: Settings (seed and all), versions and seconds.
     """
 
@@ -54,8 +54,8 @@ class Fit:
     @cached_property
     def design(self) -> Design:
         """The arrays that the law saw."""
-        design = designs.build(self.observations, self.reference)
-        return design.observing(~self.observations.scores["model"].isin(self.held_out).to_numpy())
+        seen = ~self.observations.scores["model"].isin(self.held_out).to_numpy()
+        return designs.build(self.observations, seen, reference=self.reference)
 
     @cached_property
     def verdict(self) -> diagnostics.Verdict:
@@ -86,7 +86,7 @@ class Fit:
             "schema": SCHEMA,
             "law": specification(self.law),
             "held_out": list(self.held_out),
-            "reference": vars(self.reference),
+            "reference": vars(self.reference) | {"typical": list(self.reference.typical)},
             "provenance": self.provenance,
         }
         tables = {
@@ -140,7 +140,9 @@ def load(path: str | Path) -> Fit:
         tree=xr.DataTree.from_dict(
             {k: v.to_dataset() for k, v in tree.children.items() if k != "scalebayes"}
         ),
-        reference=Reference(**about["reference"]),
+        reference=Reference(
+            **about["reference"] | {"typical": np.array(about["reference"]["typical"])}
+        ),
         provenance=about["provenance"],
     )
 

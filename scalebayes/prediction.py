@@ -156,7 +156,10 @@ def log_score(
     """
     _check_families(fit, observations.families, new_families)
     design = _at_centres(
-        fit, designs.build(observations, fit.reference, list(fit.design.labels("benchmark")))
+        fit,
+        designs.build(
+            observations, reference=fit.reference, benchmarks=fit.design.labels("benchmark")
+        ),
     )
     density = _run(fit, design, seed)["log_density"]
     flat = density.reshape(-1, density.shape[-1])
@@ -188,7 +191,10 @@ def _grid(fit: Fit, models: Observations, new_families: Sequence[str]) -> Design
         }
     ).join(facts, on="benchmark")
     return _at_centres(
-        fit, designs.build(Observations(models.models, cells), fit.reference, benchmarks)
+        fit,
+        designs.build(
+            Observations(models.models, cells), reference=fit.reference, benchmarks=benchmarks
+        ),
     )
 
 

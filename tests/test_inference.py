@@ -12,7 +12,7 @@ import pytest
 from conftest import HELD_OUT, table
 
 import scalebayes as sb
-from scalebayes import diagnostics, inference
+from scalebayes import chains, diagnostics
 from scalebayes.diagnostics import ConvergenceWarning
 
 
@@ -53,7 +53,7 @@ def test_loo_runs_on_the_tree(fitted: sb.Fit) -> None:
 
 
 def test_another_subset_does_not_compile_again(fitted: sb.Fit) -> None:
-    start, advance = inference._compiled(False, *last_key(fitted))
+    start, advance = chains._compiled(False, *last_key(fitted))
     before = start._cache_size(), advance._cache_size()
     with pytest.warns(ConvergenceWarning):
         sb.fit(
@@ -66,7 +66,7 @@ def test_another_subset_does_not_compile_again(fitted: sb.Fit) -> None:
             hold_out=["f2-3"],
             progress=False,
         )
-    start, advance = inference._compiled(False, *last_key(fitted))
+    start, advance = chains._compiled(False, *last_key(fitted))
     assert (start._cache_size(), advance._cache_size()) == before
     assert min(before) >= 1
 
@@ -80,7 +80,7 @@ def last_key(fit: sb.Fit) -> tuple[object, ...]:
         settings["warmup"],
         settings["target_accept"],
         settings["max_tree_depth"],
-        tuple(sorted(inference.global_sites(fit.law, fit.design))),
+        tuple(sorted(chains.global_sites(fit.law, fit.design))),
     )
 
 
@@ -169,3 +169,35 @@ def test_verdict_names_failures_and_remedies(fitted: sb.Fit) -> None:
 def test_bad_settings_are_refused(settings: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         sb.fit(sb.Sloth(), table(2, 2), **{"seed": 0, **settings})  # type: ignore[arg-type]
+
+
+def test_the_shared_metric_is_the_covariance_and_its_roots() -> None:
+    rng = np.random.default_rng(0)
+    root = np.array([[1.0, 0.0, 0.0], [2.0, 0.5, 0.0], [-1.0, 0.3, 3.0]])
+    draws = rng.normal(size=(50_000, 3)) @ root.T
+    inverse, mass_root, inverse_root = chains._metric(draws, dense=True)
+    np.testing.assert_allclose(inverse, root @ root.T, atol=0.15)
+    np.testing.assert_allclose(mass_root @ mass_root.T @ inverse, np.eye(3), atol=1e-8)
+    np.testing.assert_allclose(mass_root @ inverse_root, np.eye(3), atol=1e-8)
+    few = chains._metric(draws[:2], dense=True)[0]
+    assert np.linalg.eigvalsh(few).min() > 0
+    variance, scale, inverse_scale = chains._metric(draws, dense=False)
+    np.testing.assert_allclose(variance, [1, 4.25, 10.09], rtol=0.05)
+    np.testing.assert_allclose(scale * inverse_scale, 1)
+
+
+def test_chains_share_their_metric(fitted: sb.Fit) -> None:
+    import jax
+
+    start, _ = chains._compiled(False, *last_key(fitted))
+    design = fitted.design
+    with jax.enable_x64(True):
+        states = [start(key, design) for key in jax.random.split(jax.random.key(0), 2)]
+        z = {
+            k: np.random.default_rng(0).normal(size=(2, 30, *v.shape))
+            for k, v in states[0].z.items()
+        }
+        one, two = (chains._with_mass(s, z).adapt_state.inverse_mass_matrix for s in states)
+    for names, matrix in one.items():
+        np.testing.assert_array_equal(matrix, two[names])
+        assert matrix.shape == states[0].adapt_state.inverse_mass_matrix[names].shape

@@ -24,10 +24,12 @@ from scalebayes.simulation import prior_predictive
 VARIANTS = {
     **{name: law() for name, law in LAWS.items()},
     "one skill": sb.Sloth(skills=1),
-    "paper": sb.Sloth(specific=False, family_slopes=False, floor="known", ceiling="one"),
+    "paper": sb.Sloth(specific=False, family_slopes=False, floor="known", link="logistic"),
     "skills with family slopes": sb.Sloth(specific=False, skills=3),
     "lineage": sb.Sloth(lineage=True),
-    "monotone, student": sb.Sloth(link="monotone", likelihood="student"),
+    "logistic, ceiling, student": sb.Sloth(
+        link="logistic", ceiling="learned", likelihood="student"
+    ),
 }
 
 every_law = pytest.mark.parametrize("law", VARIANTS.values(), ids=VARIANTS.keys())
@@ -158,24 +160,27 @@ def test_noise_adds_items_and_the_rest() -> None:
     assert float(sd) == pytest.approx(np.sqrt(0.3 * 0.7 / 100 + 0.0101), rel=1e-5)
 
 
-def test_take_is_indexing_with_its_gradient() -> None:
-    data = design.build(table())
-    values = jnp.asarray(np.random.default_rng(0).normal(size=(8, 3)))
+@pytest.mark.parametrize("bend", [0.1, 0.5, 1.0001, 4.0])
+@pytest.mark.parametrize("typical", [0.05, 0.5, 0.9])
+def test_links_rise_and_touch_the_logistic_one(bend: float, typical: float) -> None:
+    eta = jnp.linspace(-4, 4, 41)
+    share, slope = curves.link(eta, bend, typical)
+    derivative = jax.vmap(jax.grad(lambda e: curves.link(e, bend, typical)[0]))(eta)
+    np.testing.assert_allclose(slope, derivative, rtol=1e-4, atol=1e-7)
+    assert (np.diff(share) >= 0).all()
+    at = np.log(typical / (1 - typical))
+    np.testing.assert_allclose(
+        curves.link(at, bend, typical), (typical, typical * (1 - typical)), rtol=1e-4
+    )
+    back = curves.inverse_link(curves.link(at + 0.5, bend, typical)[0], bend, typical)
+    assert float(back) == pytest.approx(at + 0.5, abs=1e-3)
 
-    def loss(pick):  # type: ignore[no-untyped-def]
-        return lambda v: jnp.sum(jnp.sin(pick(v)) * jnp.arange(32.0)[:, None])
 
-    plain = jax.value_and_grad(loss(lambda v: v[data.family]))(values)
-    taken = jax.value_and_grad(loss(lambda v: curves.take(v, data.family, data.members)))(values)
-    np.testing.assert_allclose(taken[0], plain[0])
-    np.testing.assert_allclose(taken[1], plain[1], rtol=1e-5)
-
-
-def test_curve_slope_is_the_derivative() -> None:
-    eta = jnp.linspace(-4, 4, 9)
-    slope = jax.vmap(jax.grad(lambda e: curves.accuracy(e, 0.25, 0.9, 1.7)))(eta)
-    np.testing.assert_allclose(curves.accuracy_slope(eta, 0.25, 0.9, 1.7), slope, rtol=1e-4)
-    assert np.allclose(curves.bent(eta, 1.0), eta)
+def test_a_bend_of_one_is_logistic() -> None:
+    eta = jnp.linspace(-6, 6, 25)
+    for typical in (0.1, 0.6):
+        bent = curves.link(eta, jnp.array(1.0), typical)
+        np.testing.assert_allclose(bent, curves.link(eta), rtol=1e-4, atol=1e-6)
 
 
 def test_log_likelihood_is_normal_in_plain_numpy(fitted: sb.Fit) -> None:
@@ -183,9 +188,12 @@ def test_log_likelihood_is_normal_in_plain_numpy(fitted: sb.Fit) -> None:
     data = fitted.design
     seen = np.flatnonzero(data.observed)
     i, j = data.score_model[seen], data.score_benchmark[seen]
-    mu, g = draw["mu"][i, j], draw["gamma"][j]
-    u = g + (1 - g) * draw["u"][j]
-    slope = (mu - g) * (u - mu) / (u - g)
+    mu, bend = draw["mu"][i, j], draw["bend"][j]
+    room = 1 - draw["gamma"][j]
+    missing = (1 - mu) / room  # (1 + exp(v))^-bend, with v = k eta + a constant
+    typical = data.reference.typical[j]
+    k = typical / (bend * (1 - (1 - typical) ** (1 / bend)))
+    slope = room * bend * k * missing * (1 - missing ** (1 / bend))
     sd = np.sqrt(
         mu * (1 - mu) / data.n_items[seen] + draw["sigma"][j] ** 2 + (draw["delta"][j] * slope) ** 2
     )

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax.numpy as jnp
 import numpyro.distributions as dist
-from jax.scipy.special import logit
 from numpyro import deterministic, handlers, plate, sample
 
 from scalebayes import curves, likelihoods
@@ -28,11 +27,11 @@ def inputs(design: Design) -> Array:
 
 
 def chance_prior(chance: Array) -> dist.Distribution:
-    """Prior of a floor: worth 100 items at the chance level; broad and low where that is unknown."""
+    """Prior of a floor: worth 100 items at the chance level, or at 1%; broad and low where it is unknown."""
     known = ~jnp.isnan(chance)
-    level = jnp.where(known, chance, 0.0)
+    level = jnp.where(known, jnp.maximum(chance, 0.01), 0.0)
     return dist.Beta(
-        jnp.where(known, 100 * level + 0.5, 1.0), jnp.where(known, 100 * (1 - level) + 0.5, 9.0)
+        jnp.where(known, 100 * level + 1.0, 1.0), jnp.where(known, 100 * (1 - level) + 1.0, 9.0)
     )
 
 
@@ -43,17 +42,26 @@ class Response(NamedTuple):
         floor: Expected score without ability.
         ceiling: Expected score with unlimited ability.
         bend: Bend of the link; 1 is logistic.
+        typical: Share of the room at which all links touch.
     """
 
     floor: Array
     ceiling: Array | float
     bend: Array | float
+    typical: Array
 
     def ability(self, level: Array) -> Array:
-        """Ability behind a level of scores, roughly: held within (-3.5, 3.5), 0 where it is NaN."""
+        """Ability behind a level of scores, roughly: levels beyond floor and ceiling bend inside."""
         seen = ~jnp.isnan(level)  # NaN must not enter, where() would let it into the gradient
         share = (jnp.where(seen, level, 0.5) - self.floor) / (self.ceiling - self.floor)
-        return jnp.where(seen, logit(jnp.clip(share, 0.03, 0.97)), 0.0)
+        above, below = _positive(share), _positive(1 - share)
+        ability = curves.inverse_link(above / (above + below), self.bend, self.typical)
+        return jnp.where(seen, ability, 0.0)
+
+
+def _positive(share: Array) -> Array:
+    """A share held above zero, smoothly: about itself above 0.02, 0.01 at zero."""
+    return (share + jnp.sqrt(share**2 + 4e-4)) / 2
 
 
 def response(design: Design, law: Any) -> Response:
@@ -72,7 +80,7 @@ def response(design: Design, law: Any) -> Response:
         # as a share of the room above the floor: a ceiling below the floor would turn the law over
         room = sample("u", law.u) if law.ceiling == "learned" else 1.0
         bend = sample("bend", law.bend) if law.link == "monotone" else 1.0
-    return Response(floor, floor + (1 - floor) * room, bend)
+    return Response(floor, floor + (1 - floor) * room, bend, design.reference.typical)
 
 
 def observe(eta: Array, to_score: Response, design: Design, law: Any) -> None:
@@ -88,11 +96,12 @@ def observe(eta: Array, to_score: Response, design: Design, law: Any) -> None:
         sigma = sample("sigma", law.sigma)
         delta = sample("delta", law.delta)
     nu = sample("nu", law.nu) if law.likelihood == "student" else None
-    mu = deterministic("mu", curves.accuracy(eta, *to_score))
-    slope = curves.accuracy_slope(eta, *to_score)
+    mu, slope = curves.accuracy(eta, *to_score)
+    deterministic("mu", mu)
     # sigma: between evaluations; delta: between models alike, so that it vanishes at either end
-    grid = jnp.stack([mu, sigma**2 + (delta * slope) ** 2], axis=-1).reshape(-1, 2)
-    mean, extra = curves.take(grid, design.cell, design.cell_score).T
+    extra = sigma**2 + (delta * slope) ** 2
+    cell = design.score_model, design.score_benchmark
+    mean, extra = mu[cell], extra[cell]
     sd = likelihoods.score_sd(mean, extra, design.n_items)
     with plate("score_obs", design.score.shape[0]), handlers.mask(mask=design.observed):
         sample("score", likelihoods.score(mean, sd, nu), obs=design.score)

@@ -4,11 +4,11 @@ With model i of family f, benchmark j, skill k and inputs x_i = (log N, log D, h
 
     theta_ik = alpha_fk + sum_p x_ip beta_fpk            skills
     eta_ij   = b_j + sum_k lam_jk theta_ik + e_ij        loadings times skills, and what is specific
-    mu_ij    = gamma_j + u_j (1 - gamma_j) link_j(eta_ij)  expected score; u is the share of the room
-                                                         above the floor that can be reached
+    mu_ij    = gamma_j + (1 - gamma_j) link_j(eta_ij)    expected score; `scalebayes.curves` has the link
     y_ij     ~ Normal(mu_ij, sd_ij)                      items, evaluation, and what inputs do not say
 
-The paper estimates alpha, beta, lam and gamma as numbers. Here families are a population:
+The paper estimates alpha, beta, lam and gamma as numbers, with a logistic or a neural link. Here
+families are a population:
 
     alpha_fk ~ Normal(0, 1)               the spread of families is the unit of a skill
     beta_pk  ~ Normal(0, s^2)             population slopes
@@ -71,8 +71,8 @@ class Sloth:
         lineage: Whether families of one lineage (base and instruct of a release) share a part of
             their intercept.
         floor: `learned` around the chance level, or `known`, the chance level itself.
-        ceiling: `learned`, or `one`.
-        link: `logistic`, or `monotone` with one trainable bend a benchmark.
+        ceiling: `one`, or `learned`.
+        link: `monotone` with one trainable bend a benchmark, or `logistic`.
         likelihood: `normal`, or `student` with trainable degrees of freedom.
     """
 
@@ -81,8 +81,8 @@ class Sloth:
     family_slopes: bool = True
     lineage: bool = False
     floor: Literal["learned", "known"] = "learned"
-    ceiling: Literal["learned", "one"] = "learned"
-    link: Literal["logistic", "monotone"] = "logistic"
+    ceiling: Literal["one", "learned"] = "one"
+    link: Literal["monotone", "logistic"] = "monotone"
     likelihood: Literal["normal", "student"] = "normal"
 
     b: dist.Distribution = prior(
@@ -117,13 +117,15 @@ class Sloth:
     )
     bend: dist.Distribution = prior(
         lambda: dist.LogNormal(0.0, 0.5),
-        "nearly logistic: slopes differ by less than a factor of 3",
+        "around logistic, the published link; smaller where the last errors go slowly",
     )
     sigma: dist.Distribution = prior(
-        lambda: dist.HalfNormal(0.03), "prompts and harness versions move a score by a few points"
+        lambda: dist.LogNormal(-5.0, 0.7),
+        "prompts and harness versions move a score by half a point, 0.2 to 2.7; not at all is an artefact",
     )
     delta: dist.Distribution = prior(
-        lambda: dist.HalfNormal(0.3), "luck and choices that size, tokens and family do not tell"
+        lambda: dist.LogNormal(-2.0, 0.7),
+        "luck and choices that size, tokens and family do not tell: 0.04 to 0.43 of a logit",
     )
     nu: dist.Distribution = prior(
         lambda: dist.Gamma(2.0, 0.1), "degrees of freedom, from heavy tails to nearly normal"
@@ -209,10 +211,8 @@ class Sloth:
         to_score = response(design, self)
         at = to_score.ability(design.level) if self.specific else 0.0
         a = deterministic("a", at + self._effects("d", a_mean - at, root, "family", n_family))
-        curve = jnp.concatenate([a[:, None], B_f], axis=1)
-        of_model = curves.take(curve, design.family, design.members)
-        from_f = x - curves.take(x_f, design.family, design.members)
-        eta = of_model[:, 0] + jnp.einsum("ip,ipj->ij", from_f, of_model[:, 1:])
+        from_f = x - x_f[design.family]
+        eta = a[design.family] + jnp.einsum("ip,ipj->ij", from_f, B_f[design.family])
         observe(eta, to_score, design, self)
 
     def _loadings(self, n_benchmark: int) -> Array:

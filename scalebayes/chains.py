@@ -1,0 +1,227 @@
+"""Chains: NUTS on a law and a design, all chains adapting together.
+
+NumPyro's kernel does the sampling. Two things are ours. Data and mask are arguments of the compiled
+program, so that one compilation serves every fit of a law to tables of one shape. And at the end of
+each window of the warmup all chains take over one mass matrix, estimated from the draws of all: the
+dense block of a law has some hundred dimensions, for which the draws of a single chain are too few.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpyro import handlers
+from numpyro.distributions import biject_to
+from numpyro.infer import NUTS
+from numpyro.infer.hmc_util import build_adaptation_schedule
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from scipy.linalg import solve_triangular
+
+from scalebayes.laws import LAWS
+from scalebayes.laws.law import from_specification, specification
+from scalebayes.levels import local_dim
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from scalebayes.design import Design
+    from scalebayes.inference import Settings
+    from scalebayes.laws.law import Law
+
+CHUNK = 50
+"""Iterations between two visits to Python: often enough for a progress bar, seldom enough to be free."""
+
+WARMUP_TREE_DEPTH = 7
+"""Largest tree depth of the warmup, where deep trees with a step size not yet adapted are wasted."""
+
+
+def sample_chains(law: Law, design: Design, settings: Settings, progress: bool) -> dict[str, Any]:
+    """Run the chains.
+
+    Returns:
+        Unconstrained draws `z` by site, and sampler statistics; every array has leading dimensions
+        (chain, draw).
+    """
+    vectorized = settings.chain_method == "vectorized" or (
+        settings.chain_method == "auto" and jax.default_backend() != "cpu"
+    )
+    axis = 1 if vectorized else 0
+    start, advance = _compiled(
+        vectorized,
+        json.dumps(specification(law)),
+        settings.warmup,
+        settings.target_accept,
+        settings.max_tree_depth,
+        tuple(sorted(global_sites(law, design))),
+    )
+    keys = jax.random.split(jax.random.key(settings.seed), settings.chains)
+    runs: list[Any] = [keys] if vectorized else list(keys)
+    windows = build_adaptation_schedule(settings.warmup)
+
+    with (
+        Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed}/{task.total}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            disable=not progress,
+            transient=True,
+        ) as bar,
+        ThreadPoolExecutor(min(len(runs), os.cpu_count() or 1)) as pool,
+    ):
+        total = (settings.warmup + settings.draws) * len(runs)
+        task = bar.add_task("compiling", total=total)
+
+        def run(state: Any, n_total: int) -> tuple[Any, dict[str, Any]]:
+            """Advance one program by some iterations, with a visit to Python after each chunk."""
+            kept, done = [], 0
+            with jax.enable_x64(settings.x64):  # the choice is per thread
+                while done < n_total:
+                    n = min(CHUNK, n_total - done)
+                    state, chunk = advance(state, design, n)
+                    kept.append(jax.tree.map(lambda v: np.take(v, range(n), axis), chunk))  # noqa: B023
+                    done += n
+                    bar.update(task, advance=n, description="sampling")
+            return state, jax.tree.map(lambda *v: np.concatenate(v, axis), *kept)
+
+        states: Sequence[Any] = [start(key, design) for key in runs]
+        jax.block_until_ready(advance(states[0], design, 0))  # compile once, before the threads do
+        for number, window in enumerate(windows):
+            length = window.end - window.start + 1
+            states, kept = zip(*pool.map(run, states, [length] * len(runs)), strict=True)
+            if 0 < number < len(windows) - 1:  # where each chain has just adapted its own
+                states = [_with_mass(state, _joined(kept, vectorized)["z"]) for state in states]
+        _, kept = zip(*pool.map(run, states, [settings.draws] * len(runs)), strict=True)
+    return _joined(kept, vectorized)
+
+
+def _joined(kept: tuple[dict[str, Any], ...], vectorized: bool) -> dict[str, Any]:
+    """Draws of all chains, each array with leading dimensions (chain, draw)."""
+    return kept[0] if vectorized else jax.tree.map(lambda *v: np.stack(v), *kept)
+
+
+def _with_mass(state: Any, z: dict[str, np.ndarray]) -> Any:
+    """The state with the mass matrix that draws z (chain, draw, ...) of all chains suggest."""
+    adapt = state.adapt_state
+    parts: dict[str, dict[Any, Any]] = {"inverse": {}, "root": {}, "inverse_root": {}}
+    for names, old in adapt.inverse_mass_matrix.items():
+        draws = np.concatenate(
+            [z[name].reshape(z[name].shape[0] * z[name].shape[1], -1) for name in names], axis=1
+        )
+        dense = old.ndim > adapt.step_size.ndim + 1
+        values = _metric(draws.astype(np.float64), dense)
+        for part, value in zip(parts.values(), values, strict=True):
+            part[names] = jnp.broadcast_to(jnp.asarray(value, old.dtype), old.shape)
+    return state._replace(
+        adapt_state=adapt._replace(
+            inverse_mass_matrix=parts["inverse"],
+            mass_matrix_sqrt=parts["root"],
+            mass_matrix_sqrt_inv=parts["inverse_root"],
+        )
+    )
+
+
+def _metric(draws: np.ndarray, dense: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Inverse mass matrix from draws (draw, dimension), a root of the mass matrix, and its inverse.
+
+    The covariance is shrunk a little towards its diagonal, which keeps it positive definite when draws are few.
+    """
+    n, d = draws.shape
+    variance = draws.var(axis=0) + 1e-12
+    if not dense:
+        return variance, 1 / np.sqrt(variance), np.sqrt(variance)
+    keep = n / (n + 5)
+    covariance = keep * np.cov(draws.T, ddof=0).reshape(d, d)
+    covariance[np.diag_indices(d)] = variance
+    # the triangular root that NumPyro takes: root root' = inverse of the covariance
+    inverse_root = np.linalg.cholesky(covariance[::-1, ::-1])[::-1, ::-1].T
+    return covariance, solve_triangular(inverse_root, np.eye(d), lower=True), inverse_root
+
+
+def _near_prior_mean(site: dict[str, Any]) -> Any:
+    """Starting value of a site: its prior mean, moved by up to one on the unconstrained scale.
+
+    Chains start apart, and in contrast to the medians of prior draws there is little to compile.
+    """
+    if site["type"] != "sample" or site["is_observed"]:
+        return None
+    to_support = biject_to(site["fn"].support)
+    centre = to_support.inv(1.0 * site["fn"].mean)
+    shift = jax.random.uniform(site["kwargs"]["rng_key"], jnp.shape(centre), minval=-1.0)
+    return to_support(centre + shift)
+
+
+@functools.lru_cache(maxsize=16)
+def _program(
+    law_json: str, warmup: int, target_accept: float, max_tree_depth: int, dense: tuple[str, ...]
+) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Compiled start and advance of one chain; data and mask are arguments."""
+    law = from_specification(json.loads(law_json), LAWS)
+    kernel = NUTS(
+        law,
+        target_accept_prob=target_accept,
+        max_tree_depth=(min(max_tree_depth, WARMUP_TREE_DEPTH), max_tree_depth),
+        dense_mass=[dense],
+        init_strategy=functools.partial(_near_prior_mean),
+    )
+
+    def start(key: jax.Array, design: Design) -> Any:
+        return kernel.init(key, warmup, None, (design,), {})
+
+    def advance(state: Any, design: Design, n: jax.Array) -> Any:
+        def step(i: jax.Array, carry: Any) -> Any:
+            state, kept = carry
+            state = kernel.sample(state, (design,), {})
+            return state, jax.tree.map(lambda k, v: k.at[i].set(v), kept, _kept(state))
+
+        room = jax.tree.map(
+            lambda v: jnp.zeros((CHUNK, *jnp.shape(v)), jnp.result_type(v)), _kept(state)
+        )
+        return jax.lax.fori_loop(0, n, step, (state, room))
+
+    return start, advance
+
+
+def _kept(state: Any) -> dict[str, Any]:
+    return {
+        "z": state.z,
+        "diverging": state.diverging,
+        "n_steps": state.num_steps,
+        "energy": state.energy,
+        "acceptance_rate": state.accept_prob,
+        "lp": -state.potential_energy,
+        "step_size": state.adapt_state.step_size,
+    }
+
+
+@functools.lru_cache(maxsize=16)
+def _compiled(vectorized: bool, *key: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    start, advance = _program(*key)
+    if vectorized:
+        start, advance = jax.vmap(start, (0, None)), jax.vmap(advance, (0, None, None))
+    return jax.jit(start), jax.jit(advance)
+
+
+def global_sites(law: Law, design: Design) -> set[str]:
+    """Names of the sampled sites that do not grow with the data."""
+    names: set[str] = set()
+
+    def visit() -> None:
+        trace = handlers.trace(handlers.seed(law, 0)).get_trace(design)
+        names.update(
+            name
+            for name, site in trace.items()
+            if site["type"] == "sample" and not site["is_observed"] and local_dim(law, name) is None
+        )
+
+    jax.eval_shape(visit)  # names and shapes need no random numbers
+    return names
