@@ -143,7 +143,7 @@ def fit_(
     chains: Chains = 4,
     target_accept: Annotated[
         float, typer.Option(help="Acceptance that steps are adapted to.")
-    ] = 0.9,
+    ] = 0.95,
     max_tree_depth: Annotated[int, typer.Option(help="At most 2^this steps a draw.")] = 10,
     json: Json = False,
 ) -> None:

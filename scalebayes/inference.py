@@ -50,7 +50,7 @@ class Settings:
     draws: int = 1000
     warmup: int = 1000
     chains: int = 4
-    target_accept: float = 0.9
+    target_accept: float = 0.95
     max_tree_depth: int = 10
     x64: bool = True
     chain_method: str = "auto"
@@ -77,7 +77,7 @@ def fit(
     draws: int = 1000,
     warmup: int = 1000,
     chains: int = 4,
-    target_accept: float = 0.9,
+    target_accept: float = 0.95,
     max_tree_depth: int = 10,
     x64: bool = True,
     chain_method: str = "auto",

@@ -53,8 +53,9 @@ def test_every_site_has_named_dims_of_its_shape(law: Law) -> None:
         assert np.shape(site["value"]) == tuple(sizes[d] for d in law.dims[name]), name
 
 
-@every_law
-def test_prior_predictive_scores_look_like_scores(law: Law) -> None:
+@pytest.mark.parametrize("name", ["Sloth", "SizeAndTokens", "paper"])  # each compiles its samplers
+def test_prior_predictive_scores_look_like_scores(name: str) -> None:
+    law = VARIANTS[name]
     tree = prior_predictive(law, table(unknown_tokens=True), seed=0, draws=100)
     scores = tree["prior_predictive"]["score"].to_numpy()
     assert np.isfinite(scores).all()
@@ -194,8 +195,9 @@ def test_log_likelihood_is_normal_in_plain_numpy(fitted: sb.Fit) -> None:
     typical = data.reference.typical[j]
     k = typical / (bend * (1 - (1 - typical) ** (1 / bend)))
     slope = room * bend * k * missing * (1 - missing ** (1 / bend))
+    p = np.clip(mu, likelihoods.EDGE, 1 - likelihoods.EDGE)
     sd = np.sqrt(
-        mu * (1 - mu) / data.n_items[seen] + draw["sigma"][j] ** 2 + (draw["delta"][j] * slope) ** 2
+        p * (1 - p) / data.n_items[seen] + draw["sigma"][j] ** 2 + (draw["delta"][j] * slope) ** 2
     )
     expected = norm.logpdf(data.score[seen], mu, sd)
     actual = fitted.tree["log_likelihood"]["score"].to_numpy()[0, 0]

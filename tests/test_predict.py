@@ -79,7 +79,10 @@ def test_new_families_have_the_population_spread(fitted: sb.Fit) -> None:
     lam = fitted.tree["posterior"]["lam"].to_numpy().reshape(-1, 4, 2)
     skills = np.einsum("sjk,sk->sj", lam, rng.normal(size=(len(mean), 2)))
     eta = d["b"] + skills + d["omega"] * rng.normal(size=mean.shape)
-    expected = d["gamma"] + (1 - d["gamma"]) * d["u"] / (1 + np.exp(-eta))
+    typical, bend = reference.typical, d["bend"]
+    k = typical / (bend * (1 - (1 - typical) ** (1 / bend)))
+    at = np.log((1 - typical) ** (-1 / bend) - 1) - k * np.log(typical / (1 - typical))
+    expected = d["gamma"] + (1 - d["gamma"]) * (1 - (1 + np.exp(at + k * eta)) ** -bend)
     np.testing.assert_allclose(mean.mean(0), expected.mean(0), atol=0.05)
     np.testing.assert_allclose(mean.std(0), expected.std(0), atol=0.05)
 
@@ -146,6 +149,7 @@ def test_condition_agrees_with_a_refit(fitted: sb.Fit, simulated) -> None:  # ty
             warmup=300,
             chains=2,
             hold_out=HELD_OUT,
+            reference=fitted.reference,
             progress=False,
         )
     again = sb.predict(refit, planned, kind="mean")

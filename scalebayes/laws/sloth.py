@@ -120,8 +120,8 @@ class Sloth:
         "around logistic, the published link; smaller where the last errors go slowly",
     )
     sigma: dist.Distribution = prior(
-        lambda: dist.LogNormal(-5.0, 0.7),
-        "prompts and harness versions move a score by half a point, 0.2 to 2.7; not at all is an artefact",
+        lambda: dist.LogNormal(-5.0, 0.4),
+        "prompts and harness versions move a score by half a point, 0.3 to 1.5; larger scatter is delta's",
     )
     delta: dist.Distribution = prior(
         lambda: dist.LogNormal(-2.0, 0.7),
