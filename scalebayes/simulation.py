@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import functools
+import json
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
@@ -10,10 +12,15 @@ import xarray as xr
 from numpyro import handlers
 
 from scalebayes import design as designs
+from scalebayes.laws import LAWS
+from scalebayes.laws.law import from_specification, specification
 from scalebayes.observations import Observations
 from scalebayes.posterior import make_tree
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scalebayes.design import Design
     from scalebayes.laws.law import Law
 
 
@@ -35,17 +42,8 @@ def prior_predictive(
     with jax.enable_x64(True):
         design = designs.build(observations)
 
-        def one(key: jax.Array) -> tuple[dict[str, jax.Array], jax.Array]:
-            key, noise = jax.random.split(key)
-            trace = handlers.trace(handlers.seed(law, key)).get_trace(design)
-            values = {
-                k: s["value"]
-                for k, s in trace.items()
-                if s["type"] in ("sample", "deterministic") and not s.get("is_observed")
-            }
-            return values, trace["score"]["fn"].base_dist.sample(noise)
-
-        values, scores = jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(seed), draws))
+        run = _simulator(json.dumps(specification(law)))
+        values, scores = run(jax.random.split(jax.random.key(seed), draws), design)
     sites = {
         "posterior": {k: np.asarray(v)[None] for k, v in values.items()},
         "log_likelihood": {"score": np.clip(np.asarray(scores), 0, 1)[None]},
@@ -58,6 +56,24 @@ def prior_predictive(
             "prior_predictive": made["log_likelihood"].to_dataset(),
         }
     )
+
+
+@functools.lru_cache(maxsize=16)
+def _simulator(law_json: str) -> Callable[..., Any]:
+    """Compiled: keys and a design to parameters and scores."""
+    law = from_specification(json.loads(law_json), LAWS)
+
+    def one(key: jax.Array, design: Design) -> tuple[dict[str, jax.Array], jax.Array]:
+        key, noise = jax.random.split(key)
+        trace = handlers.trace(handlers.seed(law, key)).get_trace(design)
+        values = {
+            k: s["value"]
+            for k, s in trace.items()
+            if s["type"] in ("sample", "deterministic") and not s.get("is_observed")
+        }
+        return values, trace["score"]["fn"].base_dist.sample(noise)
+
+    return jax.jit(jax.vmap(one, (0, None)))
 
 
 def simulate(
