@@ -99,7 +99,8 @@ def sample_chains(law: Law, design: Design, settings: Settings, progress: bool) 
             length = window.end - window.start + 1
             states, kept = zip(*pool.map(run, states, [length] * len(runs)), strict=True)
             if 0 < number < len(windows) - 1:  # where each chain has just adapted its own
-                states = [_with_mass(state, _joined(kept, vectorized)["z"]) for state in states]
+                z = _joined(kept, vectorized)["z"]
+                states = [_with_mass(state, z) for state in states]
         _, kept = zip(*pool.map(run, states, [settings.draws] * len(runs)), strict=True)
     return _joined(kept, vectorized)
 

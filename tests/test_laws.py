@@ -53,9 +53,8 @@ def test_every_site_has_named_dims_of_its_shape(law: Law) -> None:
         assert np.shape(site["value"]) == tuple(sizes[d] for d in law.dims[name]), name
 
 
-@pytest.mark.parametrize("name", ["Sloth", "SizeAndTokens", "paper"])  # each compiles its samplers
-def test_prior_predictive_scores_look_like_scores(name: str) -> None:
-    law = VARIANTS[name]
+@every_law
+def test_prior_predictive_scores_look_like_scores(law: Law) -> None:
     tree = prior_predictive(law, table(unknown_tokens=True), seed=0, draws=100)
     scores = tree["prior_predictive"]["score"].to_numpy()
     assert np.isfinite(scores).all()
