@@ -57,7 +57,8 @@ def plain(law: sb.Sloth, design: designs.Design) -> None:
     x, family = inputs(design), design.family
     theta = alpha[family] + jnp.einsum("ip,ipk->ik", x, beta_f[family])
     specific = e[family] + jnp.einsum("ip,ipj->ij", x, e_fp[family])
-    observe(b + theta @ lam.T + omega * specific, response(design, law), design, law)
+    shared = sample("kappa", law.kappa) * lam.T
+    observe(b + theta @ lam.T + omega * specific, response(design, law), design, law, shared)
 
 
 def main() -> None:

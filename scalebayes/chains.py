@@ -4,6 +4,8 @@ NumPyro's kernel does the sampling. Two things are ours. Data and mask are argum
 program, so that one compilation serves every fit of a law to tables of one shape. And at the end of
 each window of the warmup all chains take over one mass matrix, estimated from the draws of all: the
 dense block of a law has some hundred dimensions, for which the draws of a single chain are too few.
+Where a law has mirrored modes, the draws of the others are first reflected to a chain's own side.
+After it they also share one step size.
 """
 
 from __future__ import annotations
@@ -100,7 +102,8 @@ def sample_chains(law: Law, design: Design, settings: Settings, progress: bool) 
             states, kept = zip(*pool.map(run, states, [length] * len(runs)), strict=True)
             if 0 < number < len(windows) - 1:  # where each chain has just adapted its own
                 z = _joined(kept, vectorized)["z"]
-                states = [_with_mass(state, z) for state in states]
+                states = _with_one_mass(states, z, law.reflection(design))
+        states = _with_one_step_size(states)
         _, kept = zip(*pool.map(run, states, [settings.draws] * len(runs)), strict=True)
     return _joined(kept, vectorized)
 
@@ -110,25 +113,62 @@ def _joined(kept: tuple[dict[str, Any], ...], vectorized: bool) -> dict[str, Any
     return kept[0] if vectorized else jax.tree.map(lambda *v: np.stack(v), *kept)
 
 
-def _with_mass(state: Any, z: dict[str, np.ndarray]) -> Any:
-    """The state with the mass matrix that draws z (chain, draw, ...) of all chains suggest."""
-    adapt = state.adapt_state
-    parts: dict[str, dict[Any, Any]] = {"inverse": {}, "root": {}, "inverse_root": {}}
+def _mirrored(
+    z: dict[str, np.ndarray], reflection: dict[str, np.ndarray]
+) -> list[dict[str, np.ndarray]]:
+    """For each chain, signs (chain, 1, ...) by site that bring all chains to its side of the reflection."""
+    n_chain = len(next(iter(z.values())))
+    overlap = np.zeros((n_chain, n_chain))  # of the means of the chains, where the reflection acts
+    for name, sign in reflection.items():
+        mean = (z[name].mean(axis=1) * (sign < 0)).reshape(n_chain, -1)
+        overlap += mean @ mean.T
+    return [
+        {
+            name: np.where((row < 0).reshape(-1, 1, *[1] * sign.ndim), sign, 1.0)
+            for name, sign in reflection.items()
+        }
+        for row in overlap
+    ]
+
+
+def _with_one_mass(
+    states: Sequence[Any], z: dict[str, np.ndarray], reflection: dict[str, np.ndarray]
+) -> list[Any]:
+    """The states with the mass matrix that draws z (chain, draw, ...) of all chains suggest."""
+    masses = [_mass(states[0].adapt_state, z, signs) for signs in _mirrored(z, reflection)]
+    if len(states) < len(masses):  # all chains in one program
+        masses = [jax.tree.map(lambda *v: np.stack(v), *masses)]
+    return [
+        state._replace(adapt_state=state.adapt_state._replace(**jax.tree.map(jnp.asarray, mass)))
+        for state, mass in zip(states, masses, strict=True)
+    ]
+
+
+def _mass(adapt: Any, z: dict[str, np.ndarray], signs: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Inverse mass matrix, root and inverse root, by block of sites, from draws times signs."""
+    parts: Any = {}, {}, {}
     for names, old in adapt.inverse_mass_matrix.items():
-        draws = np.concatenate(
-            [z[name].reshape(z[name].shape[0] * z[name].shape[1], -1) for name in names], axis=1
-        )
+        moved = [z[name] * signs.get(name, 1.0) for name in names]
+        draws = np.concatenate([v.reshape(v.shape[0] * v.shape[1], -1) for v in moved], axis=1)
         dense = old.ndim > adapt.step_size.ndim + 1
-        values = _metric(draws.astype(np.float64), dense)
-        for part, value in zip(parts.values(), values, strict=True):
-            part[names] = jnp.broadcast_to(jnp.asarray(value, old.dtype), old.shape)
-    return state._replace(
-        adapt_state=adapt._replace(
-            inverse_mass_matrix=parts["inverse"],
-            mass_matrix_sqrt=parts["root"],
-            mass_matrix_sqrt_inv=parts["inverse_root"],
+        for part, value in zip(parts, _metric(draws.astype(np.float64), dense), strict=True):
+            part[names] = np.asarray(value, old.dtype)
+    names = "inverse_mass_matrix", "mass_matrix_sqrt", "mass_matrix_sqrt_inv"
+    return dict(zip(names, parts, strict=True))
+
+
+def _with_one_step_size(states: Sequence[Any]) -> list[Any]:
+    """The states with the geometric mean of their step sizes, which a short warmup tells only roughly."""
+    sizes = [np.ravel(state.adapt_state.step_size) for state in states]
+    size = np.exp(np.mean(np.log(np.concatenate(sizes))))
+    return [
+        state._replace(
+            adapt_state=state.adapt_state._replace(
+                step_size=jnp.full_like(state.adapt_state.step_size, size)
+            )
         )
-    )
+        for state in states
+    ]
 
 
 def _metric(draws: np.ndarray, dense: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -149,16 +189,17 @@ def _metric(draws: np.ndarray, dense: bool) -> tuple[np.ndarray, np.ndarray, np.
 
 
 def _near_prior_mean(site: dict[str, Any]) -> Any:
-    """Starting value of a site: its prior mean, moved by up to one on the unconstrained scale.
+    """Starting value of a site: its prior mean, moved by up to one sd on the unconstrained scale.
 
     Chains start apart, and in contrast to the medians of prior draws there is little to compile.
     """
     if site["type"] != "sample" or site["is_observed"]:
         return None
-    to_support = biject_to(site["fn"].support)
-    centre = to_support.inv(1.0 * site["fn"].mean)
+    fn = site["fn"]
+    to_support = biject_to(fn.support)
+    centre, sd = jax.jvp(to_support.inv, (1.0 * fn.mean,), (jnp.sqrt(fn.variance),))
     shift = jax.random.uniform(site["kwargs"]["rng_key"], jnp.shape(centre), minval=-1.0)
-    return to_support(centre + shift)
+    return to_support(centre + sd * shift)
 
 
 @functools.lru_cache(maxsize=16)

@@ -201,9 +201,7 @@ def _evaluator(law_json: str, constrain: bool) -> Callable[..., Any]:
                 if s["type"] == "deterministic" or (k in sampled and not s["is_observed"])
             },
             "log_likelihood": {
-                k: s["fn"].base_dist.log_prob(s["value"])
-                for k, s in sampled.items()
-                if s["is_observed"]
+                k: s["fn"].pointwise(s["value"]) for k, s in sampled.items() if s["is_observed"]
             },
             "log_prior": {
                 k: s["fn"].log_prob(s["value"]).sum()

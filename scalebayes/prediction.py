@@ -230,11 +230,11 @@ def _predictor(law_json: str) -> Callable[..., Any]:
         model = handlers.seed(given(law, draw, position), effects)
         trace = handlers.trace(model).get_trace(design)
         mu = trace["mu"]["value"][design.score_model, design.score_benchmark]
-        score = trace["score"]["fn"].base_dist
+        score = trace["score"]["fn"]
         return {
             "mean": mu,
             "score": jnp.clip(score.sample(noise), 0.0, 1.0),
-            "log_density": score.log_prob(design.score),
+            "log_density": score.marginal.log_prob(design.score),
         }
 
     return jax.jit(jax.vmap(one, (0, 0, None, None)))

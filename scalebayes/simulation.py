@@ -71,7 +71,7 @@ def _simulator(law_json: str) -> Callable[..., Any]:
             for k, s in trace.items()
             if s["type"] in ("sample", "deterministic") and not s.get("is_observed")
         }
-        return values, trace["score"]["fn"].base_dist.sample(noise)
+        return values, trace["score"]["fn"].sample(noise)
 
     return jax.jit(jax.vmap(one, (0, None)))
 

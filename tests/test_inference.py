@@ -188,18 +188,30 @@ def test_the_shared_metric_is_the_covariance_and_its_roots() -> None:
     np.testing.assert_allclose(scale * inverse_scale, 1)
 
 
-def test_chains_share_their_metric(fitted: sb.Fit) -> None:
+def test_chains_share_metric_and_step_size(fitted: sb.Fit) -> None:
     import jax
 
     start, _ = chains._compiled(False, *last_key(fitted))
     design = fitted.design
+    reflection = fitted.law.reflection(design)
+    rng = np.random.default_rng(0)
     with jax.enable_x64(True):
         states = [start(key, design) for key in jax.random.split(jax.random.key(0), 2)]
-        z = {
-            k: np.random.default_rng(0).normal(size=(2, 30, *v.shape))
-            for k, v in states[0].z.items()
-        }
-        one, two = (chains._with_mass(s, z).adapt_state.inverse_mass_matrix for s in states)
+        z = {k: 3 + rng.normal(size=(2, 200, *v.shape)) for k, v in states[0].z.items()}
+        for name, sign in reflection.items():
+            z[name][1] *= sign  # the second chain is in the mirrored mode
+        shared = [s.adapt_state for s in chains._with_one_mass(states, z, reflection)]
+        steps = {float(s.adapt_state.step_size) for s in chains._with_one_step_size(states)}
+    one, two = ({k: np.asarray(v) for k, v in s.inverse_mass_matrix.items()} for s in shared)
+    (block,) = (names for names in one if "loading" in names)
+    signs = np.concatenate(
+        [np.ravel(reflection.get(k, np.ones(z[k].shape[2:]))) for k in block]  # type: ignore[arg-type]
+    )
+    assert (signs < 0).any()
+    np.testing.assert_allclose(one[block], signs[:, None] * two[block] * signs, atol=1e-12)
+    assert np.diag(one[block]).max() < 1.5  # that of one mode: over both it would be about 10
     for names, matrix in one.items():
-        np.testing.assert_array_equal(matrix, two[names])
         assert matrix.shape == states[0].adapt_state.inverse_mass_matrix[names].shape
+        if names != block:
+            np.testing.assert_array_equal(matrix, two[names])
+    assert len(steps) == 1

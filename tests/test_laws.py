@@ -13,7 +13,7 @@ import pytest
 from conftest import table
 from numpyro import handlers
 from numpyro.infer.util import log_density
-from scipy.stats import norm
+from scipy.stats import multivariate_normal, norm
 
 import scalebayes as sb
 from scalebayes import curves, design, likelihoods
@@ -27,9 +27,7 @@ VARIANTS = {
     "paper": sb.Sloth(specific=False, family_slopes=False, floor="known", link="logistic"),
     "skills with family slopes": sb.Sloth(specific=False, skills=3),
     "lineage": sb.Sloth(lineage=True),
-    "logistic, ceiling, student": sb.Sloth(
-        link="logistic", ceiling="learned", likelihood="student"
-    ),
+    "logistic, ceiling": sb.Sloth(link="logistic", ceiling="learned", deviations=False),
 }
 
 every_law = pytest.mark.parametrize("law", VARIANTS.values(), ids=VARIANTS.keys())
@@ -183,7 +181,7 @@ def test_a_bend_of_one_is_logistic() -> None:
         np.testing.assert_allclose(bent, curves.link(eta), rtol=1e-4, atol=1e-6)
 
 
-def test_log_likelihood_is_normal_in_plain_numpy(fitted: sb.Fit) -> None:
+def test_log_likelihood_is_that_of_plain_numpy(fitted: sb.Fit) -> None:
     draw = {k: v.to_numpy()[0, 0] for k, v in fitted.tree["posterior"].to_dataset().items()}
     data = fitted.design
     seen = np.flatnonzero(data.observed)
@@ -195,9 +193,56 @@ def test_log_likelihood_is_normal_in_plain_numpy(fitted: sb.Fit) -> None:
     k = typical / (bend * (1 - (1 - typical) ** (1 / bend)))
     slope = room * bend * k * missing * (1 - missing ** (1 / bend))
     p = np.clip(mu, likelihoods.EDGE, 1 - likelihoods.EDGE)
-    sd = np.sqrt(
+    variance = (
         p * (1 - p) / data.n_items[seen] + draw["sigma"][j] ** 2 + (draw["delta"][j] * slope) ** 2
     )
-    expected = norm.logpdf(data.score[seen], mu, sd)
+    loading = slope[:, None] * draw["kappa"] * draw["lam"][j]
+    covariance = np.diag(variance) + (loading @ loading.T) * (i[:, None] == i)
+    # of each score given all others, from the precision matrix
+    precision = np.linalg.inv(covariance)
+    own = np.diag(precision)
+    residual = precision @ (data.score[seen] - mu) / own
+    expected = norm.logpdf(residual, 0, 1 / np.sqrt(own))
     actual = fitted.tree["log_likelihood"]["score"].to_numpy()[0, 0]
     np.testing.assert_allclose(actual, expected, rtol=1e-6, atol=1e-6)
+
+
+def test_scores_of_a_model_are_jointly_normal() -> None:
+    """Density, marginals and draws of `Scores` against a covariance matrix written out."""
+    rng = np.random.default_rng(1)
+    model, benchmark = np.array([0, 0, 0, 1, 2, 2]), np.array([0, 1, 3, 2, 0, 2])
+    mean, sd = rng.uniform(0.3, 0.7, (3, 4)), rng.uniform(0.01, 0.05, (3, 4))
+    shared = rng.normal(0, 0.05, (2, 3, 4))
+    seen = np.array([True, True, True, True, False, True])
+    value = rng.uniform(0.3, 0.7, 6)
+    with jax.enable_x64(True):
+        scores = likelihoods.Scores(
+            *map(jnp.asarray, (mean, sd, shared)), (model, benchmark), jnp.asarray(seen)
+        )
+        log_prob = float(scores.log_prob(value))
+        draws = np.asarray(scores.sample(jax.random.key(0), (40_000,)))
+        marginal = np.asarray(scores.marginal.variance)
+    at = model, benchmark
+    loading = shared[:, *at].T
+    covariance = np.diag(sd[at] ** 2) + (loading @ loading.T) * (model[:, None] == model)
+    expected = multivariate_normal(mean[at][seen], covariance[np.ix_(seen, seen)])
+    assert log_prob == pytest.approx(expected.logpdf(value[seen]), abs=1e-9)
+    np.testing.assert_allclose(marginal, np.diag(covariance), rtol=1e-9)
+    scale = np.sqrt(np.outer(np.diag(covariance), np.diag(covariance)))
+    np.testing.assert_allclose(np.cov(draws.T) / scale, covariance / scale, atol=0.03)
+    np.testing.assert_allclose(draws.mean(0), mean[at], atol=0.002)
+
+
+@every_law
+def test_a_reflection_leaves_the_density_as_it_is(law: Law) -> None:
+    data = design.build(table(unknown_tokens=True))
+    values = {
+        k: s["value"]
+        for k, s in handlers.trace(handlers.seed(law, 6)).get_trace(data).items()
+        if s["type"] == "sample" and not s["is_observed"]
+    }
+    signs = law.reflection(data)
+    mirrored = {k: v * signs.get(k, 1.0) for k, v in values.items()}
+    one, other = (log_density(law, (data,), {}, v)[0] for v in (values, mirrored))
+    assert float(one) == pytest.approx(float(other), rel=1e-5)
+    assert ("Sloth" in type(law).__name__) == bool(signs)

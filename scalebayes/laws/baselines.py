@@ -26,6 +26,8 @@ from scalebayes.laws.law import prior
 from scalebayes.laws.scores import inputs, observe, response
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from scalebayes.design import Design
 
 
@@ -37,13 +39,11 @@ class SharedIntercept:
         floor: `learned` around the chance level, or `known`, the chance level itself.
         ceiling: `one`, or `learned`.
         link: `monotone` with one trainable bend a benchmark, or `logistic`.
-        likelihood: `normal`, or `student` with trainable degrees of freedom.
     """
 
     floor: Literal["learned", "known"] = "learned"
     ceiling: Literal["one", "learned"] = "one"
     link: Literal["monotone", "logistic"] = "monotone"
-    likelihood: Literal["normal", "student"] = "normal"
 
     b: dist.Distribution = prior(
         lambda: dist.Normal(0.0, 1.5),
@@ -57,15 +57,15 @@ class SharedIntercept:
     )
     gamma: dist.Distribution | None = prior(
         lambda: None,
-        "none: Beta around the known chance level, worth 100 items; Beta(1, 9) where it is unknown",
+        "none: Beta around the known chance level, worth 150 items; Beta(1, 9) where it is unknown",
     )
     u: dist.Distribution = prior(
         lambda: dist.Beta(19.0, 1.0),
         "label errors put some 5% of the room above the floor out of reach",
     )
     bend: dist.Distribution = prior(
-        lambda: dist.LogNormal(0.0, 0.5),
-        "around logistic, the published link; smaller where the last errors go slowly",
+        lambda: dist.LogNormal(-0.5, 0.8),
+        "logistic, the published link, is well inside; below one where the last errors go slowly",
     )
     sigma: dist.Distribution = prior(
         lambda: dist.LogNormal(-5.0, 0.4),
@@ -74,9 +74,6 @@ class SharedIntercept:
     delta: dist.Distribution = prior(
         lambda: dist.LogNormal(-1.5, 0.7),
         "luck and choices that inputs and family do not tell: 0.07 to 0.7 of a logit",
-    )
-    nu: dist.Distribution = prior(
-        lambda: dist.Gamma(2.0, 0.1), "degrees of freedom, from heavy tails to nearly normal"
     )
 
     compute_only: ClassVar[bool] = True
@@ -92,7 +89,6 @@ class SharedIntercept:
         "bend": ("benchmark",),
         "sigma": ("benchmark",),
         "delta": ("benchmark",),
-        "nu": (),
         "mu": ("model", "benchmark"),
         "score": ("score_obs",),
     }
@@ -100,6 +96,10 @@ class SharedIntercept:
     def coords(self) -> dict[str, list[str]]:
         """Labels of the inputs."""
         return {"input": ["compute"]} if self.compute_only else {}
+
+    def reflection(self, design: Design) -> dict[str, np.ndarray]:
+        """No mirrored modes."""
+        return {}
 
     def __call__(self, design: Design) -> None:
         """Tell the generative story; the module's docstring has the equations."""

@@ -10,6 +10,8 @@ import numpyro.distributions as dist
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    import numpy as np
+
     from scalebayes.design import Design
 
 SCHEMA = "scalebayes.law/1"
@@ -32,6 +34,9 @@ class Law(Protocol):
 
     def coords(self) -> dict[str, list[str]]:
         """Labels of the dimensions that the law brings itself, such as `skill`."""
+
+    def reflection(self, design: Design) -> dict[str, np.ndarray]:
+        """Signs by site, 1 or -1, under which the density stays the same; empty where there are none."""
 
 
 def prior(make: Callable[[], dist.Distribution], reason: str) -> Any:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax.numpy as jnp
 import numpyro.distributions as dist
-from numpyro import deterministic, handlers, plate, sample
+from numpyro import deterministic, plate, sample
 
 from scalebayes import curves, likelihoods
 
@@ -27,11 +27,11 @@ def inputs(design: Design) -> Array:
 
 
 def chance_prior(chance: Array) -> dist.Distribution:
-    """Prior of a floor: worth 100 items at the chance level, or at 1%; broad and low where it is unknown."""
+    """Prior of a floor: worth 150 items at the chance level, or at 1%; broad and low where it is unknown."""
     known = ~jnp.isnan(chance)
     level = jnp.where(known, jnp.maximum(chance, 0.01), 0.0)
     return dist.Beta(
-        jnp.where(known, 100 * level + 1.0, 1.0), jnp.where(known, 100 * (1 - level) + 1.0, 9.0)
+        jnp.where(known, 150 * level + 1.0, 1.0), jnp.where(known, 150 * (1 - level) + 1.0, 9.0)
     )
 
 
@@ -83,25 +83,30 @@ def response(design: Design, law: Any) -> Response:
     return Response(floor, floor + (1 - floor) * room, bend, design.reference.typical)
 
 
-def observe(eta: Array, to_score: Response, design: Design, law: Any) -> None:
+def observe(
+    eta: Array, to_score: Response, design: Design, law: Any, shared: Array | None = None
+) -> None:
     """Noise: abilities eta, shape (model, benchmark), to observed scores.
+
+    Deviations of ability enter linearised, as deviations of the score.
 
     Args:
         eta: Abilities.
         to_score: Floor, ceiling and link.
         design: The data.
-        law: A law with the choice likelihood and the priors sigma, delta and nu.
+        law: A law with the priors sigma and delta.
+        shared: Ability on each benchmark that goes with a deviation of one, for the deviations that
+            a model shows on all benchmarks, shape (deviation, benchmark); by default none.
     """
     with plate("benchmark", design.chance.shape[0]):
         sigma = sample("sigma", law.sigma)
         delta = sample("delta", law.delta)
-    nu = sample("nu", law.nu) if law.likelihood == "student" else None
     mu, slope = curves.accuracy(eta, *to_score)
     deterministic("mu", mu)
     # sigma: between evaluations; delta: between models alike, so that it vanishes at either end
     extra = sigma**2 + (delta * slope) ** 2
     cell = design.score_model, design.score_benchmark
-    mean, extra = mu[cell], extra[cell]
-    sd = likelihoods.score_sd(mean, extra, design.n_items)
-    with plate("score_obs", design.score.shape[0]), handlers.mask(mask=design.observed):
-        sample("score", likelihoods.score(mean, sd, nu), obs=design.score)
+    n_items = jnp.full(mu.shape, jnp.inf).at[cell].set(design.n_items)
+    sd = likelihoods.score_sd(mu, extra, n_items)
+    shared = slope * (jnp.zeros((0, 1, 1)) if shared is None else shared[:, None])
+    sample("score", likelihoods.Scores(mu, sd, shared, cell, design.observed), obs=design.score)

@@ -5,7 +5,7 @@ With model i of family f, benchmark j, skill k and inputs x_i = (log N, log D, h
     theta_ik = alpha_fk + sum_p x_ip beta_fpk            skills
     eta_ij   = b_j + sum_k lam_jk theta_ik + e_ij        loadings times skills, and what is specific
     mu_ij    = gamma_j + (1 - gamma_j) link_j(eta_ij)    expected score; `scalebayes.curves` has the link
-    y_ij     ~ Normal(mu_ij, sd_ij)                      items, evaluation, and what inputs do not say
+    y_ij     ~ Normal(mu_ij + mu'_ij sum_k lam_jk t_ik, sd_ij)    mu' is the derivative in eta
 
 The paper estimates alpha, beta, lam and gamma as numbers, with a logistic or a neural link. Here
 families are a population:
@@ -15,6 +15,9 @@ families are a population:
     beta_fpk ~ Normal(beta_pk, tau_p^2)   partially pooled family slopes, p = size, tokens (ours)
     e                                     like alpha and beta, but one for each benchmark, with omega_j
                                           in place of lam_jk (ours)
+    t_ik     ~ Normal(0, kappa^2)         what one model's training did to its skills, beyond size,
+                                          tokens and family: its benchmarks miss together (ours)
+    sd_ij^2  = mu_ij (1 - mu_ij) / items_j + sigma_j^2 + (delta_j mu'_ij)^2
 
 Written so, loadings and slopes are known up to a rotation, and a sampler follows a thin ring with
 hundreds of leapfrog steps. Two exact steps cure it. First, alpha, beta and e matter only through what
@@ -26,7 +29,8 @@ they do to the benchmarks, and that is normal again. With Sigma = Lam Lam' + dia
     eta_ij = a_fj + sum_p x_ip B_fpj
 
 So the skills are integrated out, and `scalebayes.skills` draws them back from their conditional
-distribution. Without a specific term Sigma has rank K and the same effects are sampled as skills.
+distribution. t is integrated out in `scalebayes.likelihoods`. Without a specific term Sigma has rank K
+and the same effects are sampled as skills.
 
 Second, only Lam Lam' is left of the loadings. A matrix of independent Normal(0, c^2) entries is
 L Q with Q a rotation and L lower triangular: L_kk^2 / c^2 ~ Chi2(K - k + 1), and normal entries below
@@ -70,20 +74,20 @@ class Sloth:
         family_slopes: Whether families differ in how much they gain from size and tokens.
         lineage: Whether families of one lineage (base and instruct of a release) share a part of
             their intercept.
+        deviations: Whether a model deviates from its family's trend on all benchmarks together.
         floor: `learned` around the chance level, or `known`, the chance level itself.
         ceiling: `one`, or `learned`.
         link: `monotone` with one trainable bend a benchmark, or `logistic`.
-        likelihood: `normal`, or `student` with trainable degrees of freedom.
     """
 
     skills: int = 2
     specific: bool = True
     family_slopes: bool = True
     lineage: bool = False
+    deviations: bool = True
     floor: Literal["learned", "known"] = "learned"
     ceiling: Literal["one", "learned"] = "one"
     link: Literal["monotone", "logistic"] = "monotone"
-    likelihood: Literal["normal", "student"] = "normal"
 
     b: dist.Distribution = prior(
         lambda: dist.Normal(0.0, 1.5),
@@ -109,15 +113,15 @@ class Sloth:
     )
     gamma: dist.Distribution | None = prior(
         lambda: None,
-        "none: Beta around the known chance level, worth 100 items; Beta(1, 9) where it is unknown",
+        "none: Beta around the known chance level, worth 150 items; Beta(1, 9) where it is unknown",
     )
     u: dist.Distribution = prior(
         lambda: dist.Beta(19.0, 1.0),
         "label errors put some 5% of the room above the floor out of reach",
     )
     bend: dist.Distribution = prior(
-        lambda: dist.LogNormal(0.0, 0.5),
-        "around logistic, the published link; smaller where the last errors go slowly",
+        lambda: dist.LogNormal(-0.5, 0.8),
+        "logistic, the published link, is well inside; below one where the last errors go slowly",
     )
     sigma: dist.Distribution = prior(
         lambda: dist.LogNormal(-5.0, 0.4),
@@ -127,8 +131,9 @@ class Sloth:
         lambda: dist.LogNormal(-2.0, 0.7),
         "luck and choices that size, tokens and family do not tell: 0.04 to 0.43 of a logit",
     )
-    nu: dist.Distribution = prior(
-        lambda: dist.Gamma(2.0, 0.1), "degrees of freedom, from heavy tails to nearly normal"
+    kappa: dist.Distribution = prior(
+        lambda: dist.LogNormal(-1.5, 0.7),
+        "models of a family differ from its trend less than families differ: 0.07 to 0.7 of their sd",
     )
 
     dims: ClassVar[dict[str, tuple[str, ...]]] = {
@@ -155,7 +160,7 @@ class Sloth:
         "bend": ("benchmark",),
         "sigma": ("benchmark",),
         "delta": ("benchmark",),
-        "nu": (),
+        "kappa": (),
         "mu": ("model", "benchmark"),
         "score": ("score_obs",),
     }
@@ -213,16 +218,15 @@ class Sloth:
         a = deterministic("a", at + self._effects("d", a_mean - at, root, "family", n_family))
         from_f = x - x_f[design.family]
         eta = a[design.family] + jnp.einsum("ip,ipj->ij", from_f, B_f[design.family])
-        observe(eta, to_score, design, self)
+        shared = sample("kappa", self.kappa) * lam.T if self.deviations else None
+        observe(eta, to_score, design, self, shared)
 
     def _loadings(self, n_benchmark: int) -> Array:
         """Loadings, shape (benchmark, skill): lower triangular, the rotation taken out."""
         k = self.skills
         if k > n_benchmark:
             raise ValueError(f"{k} skills cannot be told apart by {n_benchmark} benchmarks")
-        row, column = np.tril_indices(n_benchmark, 0, k)
-        free = (row != column) | (row == k - 1)
-        row, column = row[free], column[free]
+        row, column = self._free(n_benchmark)
         with plate("free_loading", len(row)):
             loading = sample("loading", self.lam)
         lam = jnp.zeros((n_benchmark, k)).at[row, column].set(loading)
@@ -232,6 +236,26 @@ class Sloth:
             diagonal = np.arange(k - 1)
             lam = lam.at[diagonal, diagonal].set(self.lam.scale * jnp.sqrt(leading))
         return deterministic("lam", lam)
+
+    def _free(self, n_benchmark: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and columns of the normal entries of the loadings."""
+        row, column = np.tril_indices(n_benchmark, 0, self.skills)
+        free = (row != column) | (row == self.skills - 1)
+        return row[free], column[free]
+
+    def reflection(self, design: Design) -> dict[str, np.ndarray]:
+        """Reverse the last skill: -1 where a site changes sign with it, else 1."""
+        n_benchmark, last = design.chance.shape[0], np.ones(self.skills)
+        last[-1] = -1
+        _, column = self._free(n_benchmark)
+        signs = {"loading": last[column]}
+        if not self.specific:
+            signs["B_skill"] = signs["d_skill"] = last
+            if self.lineage:
+                signs["l_skill"] = last
+            if self.family_slopes:
+                signs["z_skill"] = last
+        return signs
 
     def _effects(
         self, name: str, mean: Array | float, root: Array, rows: str, n_rows: int
