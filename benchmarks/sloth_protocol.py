@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--train-models", type=int, choices=(1, 2), required=True)
     parser.add_argument("--joint", action="store_true", help="train on both leaderboards' rows")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--draws", type=int, default=1500)
+    parser.add_argument("--draws", type=int, default=2000)
     parser.add_argument("--warmup", type=int, default=700)
     parser.add_argument("--chains", type=int, default=2)
     parser.add_argument("--target-accept", type=float, default=0.9)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from scalebayes.laws import FamilyIntercept, SharedIntercept, SizeAndTokens, Sloth, priors
     from scalebayes.observations import Observations, ObservationsError
     from scalebayes.posterior import Fit, load
-    from scalebayes.prediction import log_score, predict, predictive_draws
+    from scalebayes.prediction import log_score, posterior_predictive, predict, predictive_draws
     from scalebayes.simulation import prior_predictive, simulate
 
 _HOME = {
@@ -33,6 +33,7 @@ _HOME = {
     "Fit": "posterior",
     "load": "posterior",
     "log_score": "prediction",
+    "posterior_predictive": "prediction",
     "predict": "prediction",
     "predictive_draws": "prediction",
     "prior_predictive": "simulation",
@@ -53,6 +54,7 @@ __all__ = [
     "fit",
     "load",
     "log_score",
+    "posterior_predictive",
     "predict",
     "predictive_draws",
     "prior_predictive",

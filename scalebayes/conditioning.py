@@ -24,6 +24,7 @@ from scalebayes.laws.law import from_specification, specification
 from scalebayes.levels import given, local_dim, positions
 from scalebayes.observations import Observations
 from scalebayes.posterior import make_tree
+from scalebayes.programs import over_draws
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -186,7 +187,7 @@ def _conditioner(law_json: str) -> Callable[..., Any]:
         log_weight = jax.nn.logsumexp(ratio) - jnp.log(PROPOSALS)
         return unflatten(proposals[pick]), log_weight, 1 / jnp.sum(share**2)
 
-    return jax.jit(jax.vmap(one, (0, 0, None, None)))
+    return over_draws(one, 2)
 
 
 def _mode(log_density: Callable[[Any], Any], start: Any) -> tuple[Any, Any]:

@@ -20,6 +20,7 @@ from scalebayes.chains import sample_chains
 from scalebayes.laws import LAWS
 from scalebayes.laws.law import from_specification, specification
 from scalebayes.posterior import Fit, make_tree
+from scalebayes.programs import over_draws
 from scalebayes.version import __version__
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def fit(
         design = designs.build(observations, ~held, reference=reference)
         raw = sample_chains(law, design, settings, progress)
         sampled = time.perf_counter()
-        sites = _evaluate(law, design, raw.pop("z"))
+        sites = evaluate(law, design, raw.pop("z"), constrain=True)
     timings = {"sampling": sampled - started, "evaluation": time.perf_counter() - sampled}
     provenance = {
         "settings": asdict(settings),
@@ -163,25 +164,24 @@ def _use_compilation_cache() -> None:
         jax.config.update("jax_compilation_cache_dir", str(cache))
 
 
-def _evaluate(law: Law, design: Design, z: dict[str, np.ndarray]) -> dict[str, dict[str, Any]]:
-    """Constrained draws and what follows from them, from unconstrained ones (chain, draw, ...)."""
-    law_json = json.dumps(specification(law))
-    return jax.tree.map(np.asarray, _evaluator(law_json, constrain=True)(z, design))
-
-
-def evaluate(law: Law, design: Design, draws: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def evaluate(
+    law: Law, design: Design, draws: dict[str, Any], *, constrain: bool = False
+) -> dict[str, dict[str, Any]]:
     """Deterministic sites, pointwise log likelihood and log prior at draws of the sampled sites.
 
     Args:
         law: The law.
         design: The data.
         draws: Values of the sampled sites, each with leading dimensions (chain, draw).
+        constrain: Whether the values are on the sampler's unconstrained scale.
 
     Returns:
         The groups posterior, log_likelihood and log_prior, as `make_tree` takes them.
     """
-    law_json = json.dumps(specification(law))
-    return jax.tree.map(np.asarray, _evaluator(law_json, constrain=False)(draws, design))
+    run = _evaluator(json.dumps(specification(law)), constrain)
+    shape = np.shape(next(iter(draws.values())))[:2]
+    sites = run({k: np.reshape(v, (-1, *np.shape(v)[2:])) for k, v in draws.items()}, design)
+    return jax.tree.map(lambda v: np.asarray(v).reshape(shape + v.shape[1:]), sites)
 
 
 @functools.lru_cache(maxsize=16)
@@ -210,4 +210,4 @@ def _evaluator(law_json: str, constrain: bool) -> Callable[..., Any]:
             },
         }
 
-    return jax.jit(jax.vmap(jax.vmap(one, (0, None)), (0, None)))
+    return over_draws(one, 1)

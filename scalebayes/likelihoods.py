@@ -83,14 +83,15 @@ class Scores(dist.Distribution):  # type: ignore[misc]  # NumPyro has no types
 
         The marginal density where a score is not observed.
         """
-        k = len(self.shared)
         rows, _ = self._scaled(value)
-        u, r = rows[:k], rows[k]
-        inner = jnp.einsum("aij,bij->iab", u, u) + jnp.eye(k)
-        solved = jnp.einsum("iab,bij->aij", jnp.linalg.inv(inner), u)
-        precision = 1 - (solved * u).sum(0)
-        explained = (solved * (u * r).sum(-1, keepdims=True)).sum(0)
-        given = dist.Normal(0.0, 1 / jnp.sqrt(precision)).log_prob((r - explained) / precision)
+        solved, precision = rows, jnp.ones_like(self.sd)  # one deviation more at a time
+        for k in range(len(self.shared)):
+            u, gain = rows[k], solved[k]
+            size = 1 + (u * gain).sum(-1)
+            precision = precision - gain**2 / size[:, None]
+            solved = solved - gain * ((u * solved).sum(-1) / size)[..., None]
+        residual = solved[-1] / precision
+        given = dist.Normal(0.0, 1 / jnp.sqrt(precision)).log_prob(residual)
         return jnp.where(
             self.observed,
             (given - jnp.log(self.sd))[self.cell],

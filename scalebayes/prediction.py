@@ -21,6 +21,7 @@ from scalebayes.laws import LAWS
 from scalebayes.laws.law import from_specification, specification
 from scalebayes.levels import given, positions
 from scalebayes.observations import Observations
+from scalebayes.programs import over_draws
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -166,6 +167,30 @@ def log_score(
     return observations.scores.assign(log_score=logsumexp(flat, axis=0) - np.log(len(flat)))
 
 
+def posterior_predictive(fit: Fit, *, seed: int = 0) -> Fit:
+    """Replicate the scores that a fit has seen, to compare them with the observed ones.
+
+    Each replicate has the fitted effects of families; what is drawn anew is what the law says of a
+    single model and a single evaluation.
+
+    Args:
+        fit: The fit.
+        seed: Seed of the replicates.
+
+    Returns:
+        The fit with the group posterior_predictive in its tree: `score` of dims (chain, draw,
+        score_obs), clipped to [0, 1]. ArviZ's predictive checks find it there, and `save` keeps it.
+    """
+    seen = np.asarray(fit.design.observed)
+    observed = fit.tree["log_likelihood"].to_dataset()
+    values = _run(fit, fit.design, seed)["score"][..., seen]
+    tree = fit.tree.copy()
+    tree["posterior_predictive"] = xr.DataTree(
+        observed.assign(score=observed["score"].copy(data=values))
+    )
+    return replace(fit, tree=tree)
+
+
 def _run(fit: Fit, design: Design, seed: int) -> dict[str, np.ndarray]:
     """Means, scores and log densities at the cells of a design, shape (chain, draw, score_obs)."""
     sizes = fit.tree["posterior"].sizes
@@ -237,4 +262,4 @@ def _predictor(law_json: str) -> Callable[..., Any]:
             "log_density": score.marginal.log_prob(design.score),
         }
 
-    return jax.jit(jax.vmap(one, (0, 0, None, None)))
+    return over_draws(one, 2)

@@ -16,6 +16,7 @@ from scalebayes.laws import LAWS
 from scalebayes.laws.law import from_specification, specification
 from scalebayes.observations import Observations
 from scalebayes.posterior import make_tree
+from scalebayes.programs import over_draws
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,7 +74,7 @@ def _simulator(law_json: str) -> Callable[..., Any]:
         }
         return values, trace["score"]["fn"].sample(noise)
 
-    return jax.jit(jax.vmap(one, (0, None)))
+    return over_draws(one, 1)
 
 
 def simulate(

@@ -17,7 +17,7 @@ FLOORS = [
     {"curves", "rules", "csv_files", "validation", "reading", "observations"},
     {"datasets", "design", "likelihoods"},
     {"laws"},
-    {"levels", "diagnostics", "posterior", "chains", "inference", "alignment"},
+    {"levels", "programs", "diagnostics", "posterior", "chains", "inference", "alignment"},
     {"prediction", "conditioning", "simulation", "skills"},
     {"tables", "plots"},
     {"about", "demo", "options", "shell", "cli"},

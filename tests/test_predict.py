@@ -136,6 +136,19 @@ def test_log_score_is_the_density_of_the_predictive(fitted: sb.Fit, simulated) -
         np.testing.assert_allclose(scores["log_score"], expected, atol=0.3)
 
 
+def test_posterior_predictive_scores_look_like_the_observed(fitted: sb.Fit, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    again = sb.load(sb.posterior_predictive(fitted, seed=4).save(tmp_path / "fit.nc"))
+    replicated = again.tree["posterior_predictive"]["score"]
+    observed = again.tree["observed_data"]["score"]
+    assert replicated.dims == ("chain", "draw", "score_obs")
+    assert list(replicated["score_obs"].values) == list(observed["score_obs"].values)
+    low, high = replicated.quantile([0.05, 0.95], ["chain", "draw"])
+    assert 0.85 <= float(((low <= observed) & (observed <= high)).mean()) <= 1.0
+    assert float(abs(replicated.mean(["chain", "draw"]) - observed).mean()) < 0.05
+    assert float(replicated.std(["chain", "draw"]).min()) > 0.003
+    assert "posterior_predictive" not in fitted.tree.children
+
+
 def test_condition_agrees_with_a_refit(fitted: sb.Fit, simulated) -> None:  # type: ignore[no-untyped-def]
     small = simulated[0].only(models=["f7-0"])
     planned = simulated[0].only(models=["f7-1", "f7-2", "f7-3"]).models

@@ -1,0 +1,50 @@
+"""Programs over draws: the same as a loop, and without the batched LAPACK calls that can wait for ever."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import scalebayes as sb
+from scalebayes import conditioning, inference, prediction, simulation
+from scalebayes.laws.law import specification
+from scalebayes.levels import positions
+from scalebayes.programs import over_draws
+
+
+def test_a_program_maps_over_its_first_arguments() -> None:
+    run = over_draws(lambda x, y, z: {"sum": x["a"] + y * z}, 2)
+    x, y, z = {"a": jnp.arange(3.0)}, jnp.ones((3, 2)), 2.0
+    np.testing.assert_array_equal(run(x, y[:, 0], z)["sum"], [2.0, 3.0, 4.0])
+
+
+def batched(text: str) -> list[str]:
+    """LAPACK calls of a lowered program that take more than one matrix."""
+    calls = re.findall(r"custom_call @(lapack_\w+)\(.* -> (.*)", text)
+    assert calls, "the program calls no LAPACK, or its text has another form"
+    return [
+        f"{name} {result}"
+        for name, result in calls
+        for shape in re.findall(r"tensor<([\dx]+)xf\d+>", result)
+        if len(sizes := shape.split("x")) > 2 and sizes[0] != "1"
+    ]
+
+
+def test_no_program_batches_lapack(fitted: sb.Fit) -> None:
+    law = json.dumps(specification(fitted.law))
+    draws, design, at = fitted.draws(), fitted.design, positions(fitted, fitted.design)
+    with jax.enable_x64(True):
+        keys = jax.random.split(jax.random.key(0), len(draws["s"]))
+        programs = {
+            "evaluator": inference._evaluator(law, False).lower(draws, design),
+            "predictor": prediction._predictor(law).lower(draws, keys, design, at),
+            "conditioner": conditioning._conditioner(law).lower(draws, keys, design, at),
+            "simulator": simulation._simulator(law).lower(keys, design),
+        }
+        everything_at_once = jax.jit(jax.vmap(jnp.linalg.cholesky)).lower(np.ones((5, 2, 2)))
+    assert batched(everything_at_once.as_text())
+    assert {k: batched(p.as_text()) for k, p in programs.items()} == {k: [] for k in programs}
