@@ -16,7 +16,6 @@ from arviz_stats.base import array_stats
 from jax.flatten_util import ravel_pytree
 from numpyro import handlers
 
-from scalebayes import design as designs
 from scalebayes.diagnostics import ConvergenceWarning
 from scalebayes.inference import evaluate
 from scalebayes.laws import LAWS
@@ -61,7 +60,8 @@ def condition(fit: Fit, observations: Observations, *, seed: int = 0) -> Fit:
         A fit of all observations, in which the new families are known.
 
     Raises:
-        ValueError: If a family is in the fit already (then refit), or there is no new score.
+        ValueError: If a family is in the fit already (then refit), a benchmark is not, or there is no
+            new score.
     """
     if known := [f for f in observations.families if f in fit.design.labels("family")]:
         raise ValueError(
@@ -72,9 +72,9 @@ def condition(fit: Fit, observations: Observations, *, seed: int = 0) -> Fit:
         raise ValueError("there are no scores to condition on")
     law = fit.law
     draws = fit.draws()
-    small = designs.build(
-        observations, reference=fit.reference, benchmarks=fit.design.labels("benchmark")
-    )
+    observations = fit.complete(observations)
+    extended = replace(fit, observations=Observations.concat(fit.observations, observations))
+    small = fit.design_of(observations)
     sizes = fit.tree["posterior"].sizes
     n_chain, n_draw = sizes["chain"], sizes["draw"]
     with jax.enable_x64(True):
@@ -83,23 +83,19 @@ def condition(fit: Fit, observations: Observations, *, seed: int = 0) -> Fit:
         local, log_weight, inner = jax.tree.map(
             np.asarray, run(draws, keys, small, positions(fit, small))
         )
-    log_weight, pareto_k = (
-        np.asarray(v) for v in array_stats.psislw(log_weight, r_eff=1.0, axis=-1)
-    )
-    weight = np.exp(log_weight - log_weight.max())
-    weight /= weight.sum()
+    weight, pareto_k = importance_weights(log_weight)
     effective = 1 / float((weight**2).sum())
-    if float(pareto_k) > MAX_PARETO_K or effective < 100:
+    if pareto_k > MAX_PARETO_K or effective < 100:
         warnings.warn(
-            f"the new scores move the global parameters (Pareto k {float(pareto_k):.2f}, {effective:.0f} "
+            f"the new scores move the global parameters (Pareto k {pareto_k:.2f}, {effective:.0f} "
             "effective draws): fit again with the new family for exact intervals",
             ConvergenceWarning,
             stacklevel=2,
         )
     rng = np.random.default_rng(seed)
-    chosen = np.stack(
+    chosen = np.stack(  # in order: effective sample sizes see repeated and correlated draws
         [
-            rng.choice(n_draw, n_draw, p=part / part.sum())
+            np.sort(rng.choice(n_draw, n_draw, p=part / part.sum()))
             for part in weight.reshape(n_chain, n_draw)
         ]
     )
@@ -108,12 +104,11 @@ def condition(fit: Fit, observations: Observations, *, seed: int = 0) -> Fit:
         shaped = values.reshape(n_chain, n_draw, *values.shape[1:])
         return np.stack([chain[rows] for chain, rows in zip(shaped, chosen, strict=True)])
 
-    extended = replace(fit, observations=Observations.concat(fit.observations, observations))
     design = extended.design
     joined = {}
     for name in {*draws, *local}:
         values = resampled(draws[name]) if name in draws else None
-        if (dim := local_dim(law, name)) is not None:
+        if (dim := local_dim(law, name)) is not None and name in local:
             new = [i for i, at in enumerate(positions(fit, small)[dim]) if at < 0]
             rows = resampled(local[name])[:, :, new]
             values = rows if values is None else np.concatenate([values, rows], axis=2)
@@ -121,13 +116,13 @@ def condition(fit: Fit, observations: Observations, *, seed: int = 0) -> Fit:
     with jax.enable_x64(True):
         sites = evaluate(law, design, joined)
     stats = {
-        str(k): v.to_numpy()
+        str(k): resampled(v.to_numpy().reshape(-1))
         for k, v in fit.tree["sample_stats"].to_dataset().data_vars.items()
         if k != "tree_depth"
     }
     about = {
         "families": list(observations.families),
-        "pareto_k": float(pareto_k),
+        "pareto_k": pareto_k,
         "effective_draws": effective,
         "smallest_inner_effective_draws": float(inner.min()),
     }
@@ -137,6 +132,18 @@ def condition(fit: Fit, observations: Observations, *, seed: int = 0) -> Fit:
         tree=make_tree(law, design, sites, stats),
         provenance={**fit.provenance, "conditioned": conditioned},
     )
+
+
+def importance_weights(log_weight: np.ndarray) -> tuple[np.ndarray, float]:
+    """Normalised weights of draws, their tail Pareto-smoothed, and the Pareto k of the tail.
+
+    Args:
+        log_weight: Log weight of each draw, up to a constant, shape (sample,).
+    """
+    # the function is made for leave-one-out: it takes log likelihoods and weighs by their inverse
+    smoothed, pareto_k = array_stats.psislw(-log_weight, r_eff=1.0, axis=-1)
+    weight = np.exp(smoothed - np.max(smoothed))
+    return weight / weight.sum(), float(pareto_k)
 
 
 @functools.lru_cache(maxsize=16)

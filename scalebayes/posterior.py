@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from io import StringIO
 from pathlib import Path
@@ -39,7 +39,8 @@ class Fit:
         observations: All tables that were given to `fit`, held-out scores included.
         held_out: Models whose scores the law has not seen.
         tree: xarray DataTree in ArviZ's schema: posterior, log_likelihood, log_prior, sample_stats,
-            observed_data, constant_data.
+            observed_data, constant_data. The log likelihood of a score is given the model's other
+            scores, which is what leave-one-out needs; its sum is not the joint log likelihood.
         reference: Where inputs and abilities are measured from.
         provenance: Settings (seed and all), versions and seconds.
     """
@@ -61,6 +62,47 @@ class Fit:
     def verdict(self) -> diagnostics.Verdict:
         """Whether the draws can be believed, and what to do if not."""
         return diagnostics.check(self.tree, self.provenance["settings"]["max_tree_depth"])
+
+    @cached_property
+    def known_families(self) -> frozenset[str]:
+        """Families of which the law has seen a score."""
+        seen = np.asarray(self.design.score_model)[np.asarray(self.design.observed)]
+        families = self.design.labels("family")
+        return frozenset(families[f] for f in np.asarray(self.design.family)[seen])
+
+    def complete(self, observations: Observations) -> Observations:
+        """Other observations with what they leave out and the fit knows.
+
+        Chance levels and item counts of benchmarks, and lineages of families, are those of the fit.
+
+        Raises:
+            ValueError: If a benchmark is not in the fit.
+        """
+        benchmarks = self.design.labels("benchmark")
+        if unknown := [b for b in observations.benchmarks if b not in benchmarks]:
+            raise ValueError(
+                f"the fit has no benchmark {unknown}, it has {list(benchmarks)}: leave the others out, "
+                f"or fit again with them"
+            )
+        own = self.observations
+        facts = own.scores.groupby("benchmark")[["n_items", "chance"]].first()
+        lineage = own.models.drop_duplicates("family").set_index("family")["lineage"]
+        models, scores = observations.models, observations.scores
+        filled = {
+            column: scores[column].fillna(scores["benchmark"].map(facts[column]))
+            for column in ("n_items", "chance")
+        }
+        lineages = models["family"].map(lineage).fillna(models["lineage"])
+        return Observations(
+            models.assign(lineage=lineages), scores.assign(**filled), observations.losses
+        )
+
+    def design_of(self, observations: Observations) -> Design:
+        """The arrays of other, complete observations, on the benchmarks of the fit."""
+        design = designs.build(
+            observations, reference=self.reference, benchmarks=self.design.labels("benchmark")
+        )
+        return replace(design, chance=self.design.chance)
 
     def labels(self, dim: str) -> list[str]:
         """Labels along a dimension of the posterior."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import json
 from dataclasses import replace
@@ -16,12 +15,12 @@ import xarray as xr
 from numpyro import handlers
 from scipy.special import logsumexp
 
-from scalebayes import design as designs
 from scalebayes.laws import LAWS
 from scalebayes.laws.law import from_specification, specification
 from scalebayes.levels import given, positions
 from scalebayes.observations import Observations
 from scalebayes.programs import over_draws
+from scalebayes.rules import suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,6 +41,9 @@ def predict(
     seed: int = 0,
 ) -> pd.DataFrame:
     """Predictive intervals for models on every benchmark of a fit.
+
+    Each model is predicted as one to be trained: what scores say of its family counts, what they say
+    of a model of the fit itself beyond that does not.
 
     Args:
         fit: The fit.
@@ -69,7 +71,7 @@ def predict(
     values = (
         draws["score"].stack(sample=("chain", "draw")).transpose("model", "benchmark", "sample")
     )
-    known = set(fit.design.labels("family"))
+    known = fit.known_families
     families = [str(f) for f in draws.coords["family"].values]
     n_benchmark = values.sizes["benchmark"]
     table = pd.DataFrame(
@@ -156,12 +158,7 @@ def log_score(
         The table of scores with a column log_score.
     """
     _check_families(fit, observations.families, new_families)
-    design = _at_centres(
-        fit,
-        designs.build(
-            observations, reference=fit.reference, benchmarks=fit.design.labels("benchmark")
-        ),
-    )
+    design = _at_centres(fit, fit.design_of(fit.complete(observations)))
     density = _run(fit, design, seed)["log_density"]
     flat = density.reshape(-1, density.shape[-1])
     return observations.scores.assign(log_score=logsumexp(flat, axis=0) - np.log(len(flat)))
@@ -205,7 +202,6 @@ def _run(fit: Fit, design: Design, seed: int) -> dict[str, np.ndarray]:
 def _grid(fit: Fit, models: Observations, new_families: Sequence[str]) -> Design:
     """Design with one cell for each model and benchmark of a fit; the scores are placeholders."""
     _check_families(fit, models.families, new_families)
-    facts = fit.observations.scores.groupby("benchmark", sort=False)[["n_items", "chance"]].first()
     benchmarks = list(fit.design.labels("benchmark"))
     names = models.models["model"].tolist()
     cells = pd.DataFrame(
@@ -214,13 +210,8 @@ def _grid(fit: Fit, models: Observations, new_families: Sequence[str]) -> Design
             "benchmark": np.tile(benchmarks, len(names)),
             "score": 0.5,
         }
-    ).join(facts, on="benchmark")
-    return _at_centres(
-        fit,
-        designs.build(
-            Observations(models.models, cells), reference=fit.reference, benchmarks=benchmarks
-        ),
     )
+    return _at_centres(fit, fit.design_of(fit.complete(Observations(models.models, cells))))
 
 
 def _at_centres(fit: Fit, design: Design) -> Design:
@@ -239,10 +230,10 @@ def _check_families(fit: Fit, families: Sequence[str], new_families: Sequence[st
     for family in families:
         if family in known or family in new_families:
             continue
-        if similar := difflib.get_close_matches(family, known, n=1, cutoff=0.8):
+        if meant := suggestion(family, known, cutoff=0.8):
             raise ValueError(
-                f"the fit has not seen the family {family!r}; did you mean {similar[0]!r}? If it is a "
-                f"new family, say so: new_families=[{family!r}]"
+                f"the fit has not seen the family {family!r}{meant} If it is a new family, say so: "
+                f"new_families=[{family!r}]"
             )
 
 

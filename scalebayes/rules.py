@@ -66,10 +66,10 @@ def shown(value: Any) -> str:
     return "nothing" if pd.isna(value) else f"{value:.10g}"
 
 
-def suggestion(name: object, known: Collection[str]) -> str:
+def suggestion(name: object, known: Collection[str], cutoff: float = 0.6) -> str:
     """Return "; did you mean 'x'?" for the known name nearest to `name`, or nothing."""
     folded = {str(option).casefold(): str(option) for option in known}
-    near = difflib.get_close_matches(str(name).casefold(), list(folded), n=1, cutoff=0.6)
+    near = difflib.get_close_matches(str(name).casefold(), list(folded), n=1, cutoff=cutoff)
     return f"; did you mean {folded[near[0]]!r}?" if near else ""
 
 

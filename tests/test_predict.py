@@ -7,10 +7,12 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import HELD_OUT
+from conftest import HELD_OUT, table
 
 import scalebayes as sb
+from scalebayes.conditioning import importance_weights
 from scalebayes.diagnostics import ConvergenceWarning
+from scalebayes.simulation import simulate
 
 
 def test_columns_and_order(fitted: sb.Fit) -> None:
@@ -96,12 +98,10 @@ def test_unknown_tokens_widen(fitted: sb.Fit) -> None:
 
 
 def test_a_misspelt_family_is_an_error_with_the_suggestion(fitted: sb.Fit) -> None:
-    long = fitted.observations.models.assign(family="mistral-base").head(1)
-    models = pd.DataFrame({"model": ["m"], "family": ["F0x"], "params": [1e9], "tokens": [1e12]})
-    assert len(long) == 1
-    models["family"] = "f00"
-    with pytest.raises(ValueError, match="did you mean 'f0'"):
-        sb.predict(fitted, models)
+    models = pd.DataFrame({"model": ["m"], "family": ["f00"], "params": [1e9], "tokens": [1e12]})
+    for family in ("f00", "F0"):
+        with pytest.raises(ValueError, match="did you mean 'f0'"):
+            sb.predict(fitted, models.assign(family=family))
     assert (sb.predict(fitted, models, new_families=["f00"])["kind"] == "new family").all()
 
 
@@ -147,6 +147,59 @@ def test_posterior_predictive_scores_look_like_the_observed(fitted: sb.Fit, tmp_
     assert float(abs(replicated.mean(["chain", "draw"]) - observed).mean()) < 0.05
     assert float(replicated.std(["chain", "draw"]).min()) > 0.003
     assert "posterior_predictive" not in fitted.tree.children
+
+
+def test_importance_weights_turn_a_prior_into_the_posterior() -> None:
+    """A standard normal prior and one observation of 2 with sd 1: the posterior is Normal(1, 1/2)."""
+    mu = np.random.default_rng(0).normal(size=20_000)
+    weight, pareto_k = importance_weights(-((2 - mu) ** 2) / 2)
+    mean = (weight * mu).sum()
+    assert weight.sum() == pytest.approx(1)
+    assert mean == pytest.approx(1.0, abs=0.03)
+    assert (weight * (mu - mean) ** 2).sum() == pytest.approx(0.5, abs=0.03)
+    assert pareto_k < 0.7
+
+
+def quick(observations: sb.Observations, **settings: object) -> sb.Fit:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return sb.fit(
+            sb.FamilyIntercept(),
+            observations,
+            seed=0,
+            **{"draws": 50, "warmup": 100, "chains": 2, "progress": False, **settings},  # type: ignore[arg-type]
+        )
+
+
+def test_condition_with_what_the_fit_knows_left_out() -> None:
+    """A fit with unknown tokens; then a family with known ones, one benchmark, no chance, no items."""
+    everything, _ = simulate(sb.FamilyIntercept(), table(4, 2, unknown_tokens=True), seed=1)
+    fit = quick(everything.without(families=["f3"]))
+    new = everything.only(families=["f3"], benchmarks=["mmlu"])
+    new = sb.Observations(new.models, new.scores[["model", "benchmark", "score"]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # few draws
+        conditioned = sb.condition(fit, new)
+    assert set(conditioned.observations.models["family"]) == {"f0", "f1", "f2", "f3"}
+    assert np.isfinite(conditioned.tree["log_likelihood"]["score"]).all()
+    assert np.isfinite(sb.log_score(fit, new, new_families=["f3"])["log_score"]).all()
+    pd.testing.assert_series_equal(
+        sb.log_score(fit, new, new_families=["f3"])["log_score"],
+        sb.log_score(fit, everything.only(families=["f3"], benchmarks=["mmlu"]))["log_score"],
+    )
+    stranger = sb.Observations(new.models, new.scores.assign(benchmark="piqa"))
+    for refuses in (sb.condition, sb.log_score):
+        with pytest.raises(ValueError, match=r"no benchmark .*piqa"):
+            refuses(fit, stranger)
+
+
+def test_a_family_that_is_held_out_whole_is_new() -> None:
+    observations, _ = simulate(sb.FamilyIntercept(), table(4, 2), seed=1)
+    fit = quick(observations, hold_out=["f0-0", "f0-1", "f1-1"])
+    kinds = sb.predict(fit, observations.models).groupby("family")["kind"].first()
+    assert kinds.to_dict() == {"f0": "new family"} | dict.fromkeys(
+        ("f1", "f2", "f3"), "known family"
+    )
 
 
 def test_condition_agrees_with_a_refit(fitted: sb.Fit, simulated) -> None:  # type: ignore[no-untyped-def]
