@@ -11,16 +11,14 @@ error alone does.
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 import scalebayes as sb
+from benchmarks.runs import options, report, sizes
 from benchmarks.sloth_data import protocol
 from scalebayes.diagnostics import ConvergenceWarning
 
@@ -29,13 +27,7 @@ COLUMNS = ["median", "lower_90", "upper_90"]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--draws", type=int, default=1000)
-    parser.add_argument("--warmup", type=int, default=700)
-    parser.add_argument("--chains", type=int, default=4)
-    args = parser.parse_args()
-    sizes = {"draws": args.draws, "warmup": args.warmup, "chains": args.chains, "progress": False}
+    args = options(__doc__, draws=1500, warmup=700, chains=2).parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     table, _ = protocol("v1", 1, joint=False)
     law = sb.Sloth()
@@ -45,14 +37,14 @@ def main() -> None:
         models = table.models[table.models["family"] == family].sort_values("params")
         smallest, larger = models["model"].iloc[0], models.iloc[1:]
         others = table.without(families=[family])
-        before = sb.fit(law, others, seed=0, **sizes)
+        before = sb.fit(law, others, seed=0, **sizes(args))
         for _ in range(2):  # the second call finds everything compiled
             started = time.perf_counter()
             conditioned = sb.condition(before, table.only(models=[smallest]))
             condition_seconds = time.perf_counter() - started
         started = time.perf_counter()
         refits = [
-            sb.fit(law, table, seed=seed, hold_out=larger["model"].tolist(), **sizes)
+            sb.fit(law, table, seed=seed, hold_out=larger["model"].tolist(), **sizes(args))
             for seed in (1, 2)
         ]
         refit_seconds = (time.perf_counter() - started) / 2
@@ -78,10 +70,7 @@ def main() -> None:
         print(f"{family} done", flush=True)
     result = pd.DataFrame(rows).set_index("family").round(3)
     print(result.T.to_string())
-    args.out.mkdir(parents=True, exist_ok=True)
-    summary = json.loads(result.to_json(orient="index"))
-    (args.out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
-    print(json.dumps(summary, indent=2))
+    report(args, result.to_dict(orient="index"))
 
 
 if __name__ == "__main__":

@@ -14,15 +14,12 @@ https://arxiv.org/abs/2405.10938; as a baseline in https://arxiv.org/abs/2412.06
 
 from __future__ import annotations
 
-import argparse
-import json
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression
 
+from benchmarks.runs import options, report
 from benchmarks.sloth_data import BENCHMARKS, protocol, published
 
 
@@ -50,9 +47,7 @@ def errors(leaderboard: str, n_train: int, components: int) -> pd.DataFrame:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True)
-    args = parser.parse_args()
+    args = options(__doc__).parse_args()
     rows = []
     for leaderboard in BENCHMARKS:
         for n_train in (1, 2):
@@ -72,9 +67,7 @@ def main() -> None:
                     }
                 )
     print(pd.DataFrame(rows).to_string(index=False))
-    print(json.dumps(rows))
-    args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "summary.json").write_text(json.dumps(rows, indent=2) + "\n")
+    report(args, rows)
 
 
 if __name__ == "__main__":

@@ -12,12 +12,9 @@ Monte Carlo standard errors.
 
 from __future__ import annotations
 
-import argparse
-import json
 import tempfile
 import time
 import warnings
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -30,6 +27,7 @@ from numpyro import plate, sample
 from numpyro.distributions import Normal
 
 import scalebayes as sb
+from benchmarks.runs import options, report, sizes
 from benchmarks.sloth_data import protocol
 from scalebayes import design as designs
 from scalebayes.diagnostics import ConvergenceWarning
@@ -62,13 +60,7 @@ def plain(law: sb.Sloth, design: designs.Design) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--draws", type=int, default=1000)
-    parser.add_argument("--warmup", type=int, default=1000)
-    parser.add_argument("--chains", type=int, default=4)
-    args = parser.parse_args()
-    sizes = {"draws": args.draws, "warmup": args.warmup, "chains": args.chains}
+    args = options(__doc__, draws=1000, warmup=1000, chains=4).parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     observations, _ = protocol("v1", 1, joint=False)
     law = sb.Sloth()
@@ -76,7 +68,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as empty:  # ours is compiled anew as well
         jax.config.update("jax_compilation_cache_dir", empty)
         started = time.perf_counter()
-        fit = sb.fit(law, observations, seed=0, progress=False, **sizes)
+        fit = sb.fit(law, observations, seed=0, **sizes(args))
         seconds = {"scalebayes": time.perf_counter() - started}
         jax.config.update("jax_compilation_cache_dir", None)
     stats = fit.tree["sample_stats"]
@@ -123,9 +115,7 @@ def main() -> None:
         "sd_difference_in_mcse": distances(ours, naive, "sd"),
     }
     print(pd.DataFrame(rows).to_string())
-    print(json.dumps(summary, indent=2))
-    args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    report(args, summary)
 
 
 def distances(ours: xr.DataArray, naive: xr.DataArray, method: str) -> dict[str, float]:

@@ -11,17 +11,15 @@ covariance of families over benchmarks (Lam Lam' + diag(omega)^2).
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 import scalebayes as sb
+from benchmarks.runs import options, report, sizes
 from scalebayes.design import Reference
 from scalebayes.diagnostics import ConvergenceWarning
 from scalebayes.simulation import simulate
@@ -67,13 +65,7 @@ def groups(values: dict[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--simulations", type=int, default=100)
-    parser.add_argument("--draws", type=int, default=500)
-    parser.add_argument("--warmup", type=int, default=500)
-    parser.add_argument("--chains", type=int, default=2)
-    args = parser.parse_args()
+    args = options(__doc__, simulations=100, draws=500, warmup=500, chains=2).parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     law, models = sb.Sloth(), table()
     # the law that simulates is the law that is fitted: not measured from what comes out
@@ -87,12 +79,9 @@ def main() -> None:
             law,
             observations,
             seed=number,
-            draws=args.draws,
-            warmup=args.warmup,
-            chains=args.chains,
             hold_out=hidden,
             reference=reference,
-            progress=False,
+            **sizes(args),
         )
         rhats.append(fit.verdict.max_rhat)
         divergences.append(fit.verdict.divergences)
@@ -130,9 +119,7 @@ def main() -> None:
         "divergences": int(sum(divergences)),
         "seconds": round(time.perf_counter() - started, 1),
     }
-    print(json.dumps(summary, indent=2))
-    args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    report(args, summary)
 
 
 if __name__ == "__main__":

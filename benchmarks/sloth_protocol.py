@@ -9,31 +9,24 @@ other tables are tests.
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import scoringrules
 
 import scalebayes as sb
+from benchmarks.runs import options, report, sizes
 from benchmarks.sloth_data import BENCHMARKS, protocol, published
 from scalebayes.diagnostics import ConvergenceWarning
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = options(__doc__, draws=2000, warmup=700, chains=2)
     parser.add_argument("--leaderboard", choices=BENCHMARKS, required=True)
     parser.add_argument("--train-models", type=int, choices=(1, 2), required=True)
     parser.add_argument("--joint", action="store_true", help="train on both leaderboards' rows")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--draws", type=int, default=2000)
-    parser.add_argument("--warmup", type=int, default=700)
-    parser.add_argument("--chains", type=int, default=2)
-    parser.add_argument("--target-accept", type=float, default=0.9)
     parser.add_argument("--folds", type=int, nargs="*", help="only these folds, for a quick look")
     args = parser.parse_args()
     benchmarks = BENCHMARKS[args.leaderboard]
@@ -49,12 +42,8 @@ def main() -> None:
                 sb.Sloth(),
                 observations,
                 seed=number,
-                draws=args.draws,
-                warmup=args.warmup,
-                chains=args.chains,
-                target_accept=args.target_accept,
                 hold_out=fold.hidden,
-                progress=False,
+                **sizes(args),
             )
         verdicts[number] = fit.verdict
         rows.append(scored(fit, observations, fold.predicted, benchmarks).assign(fold=number))
@@ -92,11 +81,9 @@ def main() -> None:
         "divergences": sum(v.divergences for v in verdicts.values()),
         "failed_folds": [n for n, v in verdicts.items() if not v.max_rhat <= 1.01 or v.divergences],
     }
-    args.out.mkdir(parents=True, exist_ok=True)
+    report(args, summary)
     columns = "fold model family benchmark observed mean median sd lower_50 upper_50 lower_90 upper_90 crps"
     table[columns.split()].to_csv(args.out / "predictions.csv", index=False)
-    (args.out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
-    print(json.dumps(summary, indent=2))
     print(
         f"mean absolute error {summary['mae_mean']:.2f} points; best published {best:.2f} ({method})"
     )

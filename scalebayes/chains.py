@@ -136,7 +136,7 @@ def _with_one_mass(
 ) -> list[Any]:
     """The states with the mass matrix that draws z (chain, draw, ...) of all chains suggest."""
     masses = [_mass(states[0].adapt_state, z, signs) for signs in _mirrored(z, reflection)]
-    if len(states) < len(masses):  # all chains in one program
+    if states[0].adapt_state.step_size.ndim:  # all chains in one program
         masses = [jax.tree.map(lambda *v: np.stack(v), *masses)]
     return [
         state._replace(adapt_state=state.adapt_state._replace(**jax.tree.map(jnp.asarray, mass)))
@@ -198,6 +198,8 @@ def _near_prior_mean(site: dict[str, Any]) -> Any:
     fn = site["fn"]
     to_support = biject_to(fn.support)
     centre, sd = jax.jvp(to_support.inv, (1.0 * fn.mean,), (jnp.sqrt(fn.variance),))
+    known = jnp.isfinite(centre) & jnp.isfinite(sd)  # a heavy-tailed prior has no moments
+    centre, sd = jnp.where(known, centre, 0.0), jnp.where(known, sd, 1.0)
     shift = jax.random.uniform(site["kwargs"]["rng_key"], jnp.shape(centre), minval=-1.0)
     return to_support(centre + sd * shift)
 

@@ -143,7 +143,7 @@ def fit_(
     chains: Chains = 4,
     target_accept: Annotated[
         float, typer.Option(help="Acceptance that steps are adapted to.")
-    ] = 0.95,
+    ] = 0.9,
     max_tree_depth: Annotated[int, typer.Option(help="At most 2^this steps a draw.")] = 10,
     json: Json = False,
 ) -> None:
@@ -341,8 +341,8 @@ def _note(message: str) -> None:
 
 
 def _progress(json: bool) -> bool:
-    """Whether to draw a progress bar, which goes to stdout."""
-    return sys.stdout.isatty() and not json
+    """Whether to draw a progress bar, which goes to standard error."""
+    return sys.stderr.isatty() and not json
 
 
 def _short(value: Any) -> str:

@@ -109,6 +109,6 @@ def check(tree: xr.DataTree, max_tree_depth: int) -> Verdict:
     if energy < MIN_EBFMI:
         failures.append(
             f"E-BFMI is {energy:.2f} (at least {MIN_EBFMI}): heavy tails are explored slowly; lengthen "
-            "warmup, or tighten the priors of scales (tau, omega, delta)"
+            "warmup, or tighten the priors of scales (tau, omega, delta, kappa)"
         )
     return Verdict(worst_rhat, bulk, tail, divergences, saturated, energy, tuple(failures))

@@ -43,7 +43,7 @@ class Settings:
         target_accept: Mean acceptance probability that the step size is adapted to.
         max_tree_depth: Trajectories have at most 2**max_tree_depth steps.
         x64: Whether to compute in double precision.
-        chain_method: `threads`, one chain a core, `vectorized`, all in one program (for a GPU), or
+        chain_method: `threads`, one chain a core, `vectorized`, all in one program (on a GPU only), or
             `auto`: threads on a CPU.
     """
 
@@ -51,7 +51,7 @@ class Settings:
     draws: int = 1000
     warmup: int = 1000
     chains: int = 4
-    target_accept: float = 0.95
+    target_accept: float = 0.9
     max_tree_depth: int = 10
     x64: bool = True
     chain_method: str = "auto"
@@ -78,7 +78,7 @@ def fit(
     draws: int = 1000,
     warmup: int = 1000,
     chains: int = 4,
-    target_accept: float = 0.95,
+    target_accept: float = 0.9,
     max_tree_depth: int = 10,
     x64: bool = True,
     chain_method: str = "auto",
@@ -101,7 +101,8 @@ def fit(
         target_accept: Mean acceptance probability that the step size is adapted to.
         max_tree_depth: Trajectories have at most 2**max_tree_depth steps.
         x64: Whether to compute in double precision. Single precision is for a GPU.
-        chain_method: `threads`, `vectorized` or `auto`.
+        chain_method: `threads`, one chain a core, `vectorized`, all in one program (on a GPU only), or
+            `auto`: threads on a CPU.
         hold_out: Models whose scores the law may not see.
         reference: Where inputs and abilities are measured from; by default medians of the observations.
         progress: Whether to show a progress bar.
@@ -115,11 +116,16 @@ def fit(
     settings = Settings(
         seed, draws, warmup, chains, target_accept, max_tree_depth, x64, chain_method
     )
+    if chain_method == "vectorized" and jax.default_backend() == "cpu":
+        raise ValueError(
+            "vectorized chains are for a GPU, on a CPU they can wait for one another: leave out chain_method"
+        )
     held = _held_out(observations, hold_out)
     _use_compilation_cache()
     started = time.perf_counter()
     with jax.enable_x64(x64):
         design = designs.build(observations, ~held, reference=reference)
+        _check_floors(law, design)
         raw = sample_chains(law, design, settings, progress)
         sampled = time.perf_counter()
         sites = evaluate(law, design, raw.pop("z"), constrain=True)
@@ -155,6 +161,15 @@ def _held_out(observations: Observations, models: Sequence[str]) -> np.ndarray:
     if len(held) == 0 or held.all():
         raise ValueError("there are no scores to fit: the observations hold none that may be seen")
     return held
+
+
+def _check_floors(law: Law, design: Design) -> None:
+    levels = zip(design.labels("benchmark"), np.isnan(design.chance), strict=True)
+    if getattr(law, "floor", None) == "known" and (without := [b for b, nan in levels if nan]):
+        raise ValueError(
+            f"floor='known' needs the chance level of every benchmark, but there is none for {without}: "
+            "give it, or choose floor='learned'"
+        )
 
 
 def _use_compilation_cache() -> None:

@@ -32,7 +32,8 @@ def prior_predictive(
 
     Args:
         law: The law.
-        observations: Which models, benchmarks and cells; the scores themselves are not looked at.
+        observations: Which models, benchmarks and cells. Of the scores only the level of each benchmark
+            and family counts, from where abilities and intercepts are measured.
         seed: Seed of the draws.
         draws: Number of draws.
 
@@ -84,7 +85,8 @@ def simulate(
 
     Args:
         law: The law.
-        observations: Which models, benchmarks and cells.
+        observations: Which models, benchmarks and cells. To fit the very law that made the scores, give
+            `fit` the reference of these observations: that of the result is measured anew.
         seed: Seed of parameters and scores.
 
     Returns:

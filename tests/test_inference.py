@@ -7,12 +7,14 @@ import subprocess
 import sys
 import warnings
 
+import jax
 import numpy as np
+import numpyro.distributions as dist
 import pytest
 from conftest import HELD_OUT, table
 
 import scalebayes as sb
-from scalebayes import chains, diagnostics
+from scalebayes import chains, design, diagnostics, inference
 from scalebayes.diagnostics import ConvergenceWarning
 
 
@@ -157,12 +159,31 @@ def test_verdict_names_failures_and_remedies(fitted: sb.Fit) -> None:
     assert "raise target_accept" in text
 
 
+def test_a_known_floor_must_be_known() -> None:
+    observations = table(2, 2)
+    scores = observations.scores.assign(chance=observations.scores["chance"].replace(0.5, np.nan))
+    with pytest.raises(ValueError, match=r"needs the chance level .*wino"):
+        sb.fit(sb.Sloth(floor="known"), sb.Observations(observations.models, scores), seed=0)
+
+
+def test_one_program_for_all_chains() -> None:
+    """The way of a GPU, with one chain, which takes a CPU no longer than another."""
+    settings = inference.Settings(0, draws=20, warmup=200, chains=1, chain_method="vectorized")
+    law = sb.FamilyIntercept(b=dist.Normal(0.0, 1.0), sigma=dist.HalfCauchy(0.01))
+    with jax.enable_x64(True):
+        raw = chains.sample_chains(law, design.build(table(3, 2)), settings, progress=False)
+    assert raw["z"]["b"].shape == (1, 20, 4)
+    assert len(np.unique(raw["z"]["b"])) > 40
+    assert np.isfinite(raw["lp"]).all()
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"draws": 0}, "draws must be a whole number of at least 1"),
         ({"target_accept": 1.0}, "target_accept must lie between 0 and 1"),
         ({"chain_method": "sequential"}, "chain_method must be auto, threads or vectorized"),
+        ({"chain_method": "vectorized"}, "are for a GPU"),
         ({"hold_out": ["nobody"]}, "cannot hold out .*nobody"),
         ({"hold_out": "f0-1"}, "must be a list of models"),
         ({"hold_out": list(table(2, 2).models["model"])}, "no scores to fit"),
@@ -189,14 +210,11 @@ def test_the_shared_metric_is_the_covariance_and_its_roots() -> None:
 
 
 def test_chains_share_metric_and_step_size(fitted: sb.Fit) -> None:
-    import jax
-
     start, _ = chains._compiled(False, *last_key(fitted))
-    design = fitted.design
-    reflection = fitted.law.reflection(design)
+    reflection = fitted.law.reflection(fitted.design)
     rng = np.random.default_rng(0)
     with jax.enable_x64(True):
-        states = [start(key, design) for key in jax.random.split(jax.random.key(0), 2)]
+        states = [start(key, fitted.design) for key in jax.random.split(jax.random.key(0), 2)]
         z = {k: 3 + rng.normal(size=(2, 200, *v.shape)) for k, v in states[0].z.items()}
         for name, sign in reflection.items():
             z[name][1] *= sign  # the second chain is in the mirrored mode

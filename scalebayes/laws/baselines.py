@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 from numpyro import plate, sample
 
-from scalebayes.laws.law import prior
+from scalebayes.laws.law import check, prior
 from scalebayes.laws.scores import inputs, observe, response
 
 if TYPE_CHECKING:
@@ -92,6 +92,10 @@ class SharedIntercept:
         "mu": ("model", "benchmark"),
         "score": ("score_obs",),
     }
+
+    def __post_init__(self) -> None:
+        """Refuse choices that mean nothing."""
+        check(self)
 
     def coords(self) -> dict[str, list[str]]:
         """Labels of the inputs."""

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    Protocol,
+    get_args,
+    get_origin,
+    get_type_hints,
+    runtime_checkable,
+)
 
 import numpyro.distributions as dist
 
@@ -22,7 +31,8 @@ class Law(Protocol):
     """A frozen dataclass whose fields are structural choices and priors.
 
     Calling it on a `Design` tells the generative story. It must register the observed scores at the site `score`
-    (one dimension, `score_obs`) and the deterministic `mu` (model, benchmark), the expected scores.
+    (one dimension, `score_obs`; a `likelihoods.Scores`) and the deterministic `mu` (model, benchmark), the expected
+    scores.
     """
 
     @property
@@ -54,6 +64,30 @@ def priors(law: Law) -> list[tuple[str, str, str]]:
         for f in dataclasses.fields(law)  # type: ignore[arg-type]
         if "reason" in f.metadata
     ]
+
+
+def check(law: Law) -> None:
+    """Refuse what a law's fields do not allow.
+
+    Raises:
+        ValueError: If a choice is not one of its field's, or a prior cannot be written down and read again.
+    """
+    types = get_type_hints(type(law))
+    for f in dataclasses.fields(law):  # type: ignore[arg-type]
+        value = getattr(law, f.name)
+        allowed = get_args(types[f.name]) if get_origin(types[f.name]) is Literal else ()
+        if allowed and value not in allowed:
+            raise ValueError(f"{f.name} must be one of {', '.join(allowed)}, but is {value!r}")
+        if types[f.name] in (bool, int) and type(value) is not types[f.name]:
+            raise ValueError(f"{f.name} must be of type {types[f.name].__name__}, but is {value!r}")
+        if isinstance(value, dist.Distribution):
+            try:
+                type(value)(**_arguments(value))
+            except TypeError as error:
+                raise ValueError(
+                    f"the prior of {f.name} is a {type(value).__name__}, which is not made from its "
+                    "parameters alone: take another distribution"
+                ) from error
 
 
 def describe(prior: dist.Distribution | None) -> str:

@@ -55,7 +55,7 @@ import numpyro.distributions as dist
 from numpyro import deterministic, plate, sample
 
 from scalebayes import curves
-from scalebayes.laws.law import prior
+from scalebayes.laws.law import check, prior
 from scalebayes.laws.scores import inputs, observe, response
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class Sloth:
     )
     sigma: dist.Distribution = prior(
         lambda: dist.LogNormal(-5.0, 0.4),
-        "prompts and harness versions move a score by half a point, 0.3 to 1.5; larger scatter is delta's",
+        "prompts and harness versions move a score by two thirds of a point, 0.35 to 1.3; more is delta's",
     )
     delta: dist.Distribution = prior(
         lambda: dist.LogNormal(-2.0, 0.7),
@@ -175,6 +175,7 @@ class Sloth:
 
     def __post_init__(self) -> None:
         """Refuse choices that mean nothing."""
+        check(self)
         if self.skills < 1:
             raise ValueError(f"a law needs at least one skill, but skills is {self.skills}")
         if not isinstance(self.lam, dist.Normal) or float(self.lam.loc) != 0:
