@@ -98,6 +98,26 @@ class Scores(dist.Distribution):  # type: ignore[misc]  # NumPyro has no types
             self.marginal.log_prob(value),
         )
 
+    def given(self, value: Array) -> Scores:
+        """Scores of the same models, evaluated once more: deviations are as the observed scores tell."""
+        k = len(self.shared)
+        rows, _ = self._scaled(value)
+        u, residual = rows[:k], rows[k]
+        gram = (u[:, None] * u[None]).sum(-1) + jnp.eye(k)[:, :, None]
+        root = jnp.broadcast_to(jnp.eye(k)[:, :, None], gram.shape)
+        for i in range(k):  # root gram root' is diagonal, by elimination
+            below = jnp.where(jnp.arange(k)[:, None] > i, gram[:, i] / gram[i, i], 0.0)
+            gram, root = (
+                gram - below[:, None] * gram[None, i],
+                root - below[:, None] * root[None, i],
+            )
+        root = root / jnp.sqrt(jnp.einsum("aai->ai", gram))[:, None]
+        # deviations are root' (mean + a standard normal vector)
+        shared = jnp.einsum("abi,bij->aij", root, self.shared)
+        mean = jnp.einsum("abi,bij,ij->ai", root, u, residual)
+        expected = self.expected + jnp.einsum("ai,aij->ij", mean, shared)
+        return Scores(expected, self.sd, shared, self.cell, jnp.zeros_like(self.observed))
+
     def _scaled(self, value: Array) -> tuple[Array, Array]:
         """Shared effects and the residual over sd, zero where nothing is seen, and what is seen.
 

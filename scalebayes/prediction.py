@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["score", "mean"]
 
+CELL = ["model", "benchmark"]
+
 
 def predict(
     fit: Fit,
@@ -42,8 +44,8 @@ def predict(
 ) -> pd.DataFrame:
     """Predictive intervals for models on every benchmark of a fit.
 
-    Each model is predicted as one to be trained: what scores say of its family counts, what they say
-    of a model of the fit itself beyond that does not.
+    A model of the fit, by its name, family, size and tokens, is predicted as it will score once more:
+    its deviation from its family is known from the scores that the fit has seen of it.
 
     Args:
         fit: The fit.
@@ -148,6 +150,8 @@ def log_score(
 ) -> pd.DataFrame:
     """Log predictive density of scores that the fit has not seen, each on its own.
 
+    Where the fit has seen other scores of the same model, the density is given these.
+
     Args:
         fit: The fit.
         observations: Models and their scores, on benchmarks of the fit.
@@ -157,9 +161,13 @@ def log_score(
     Returns:
         The table of scores with a column log_score.
     """
-    _check_families(fit, observations.families, new_families)
-    design = _at_centres(fit, fit.design_of(fit.complete(observations)))
-    density = _run(fit, design, seed)["log_density"]
+    asked = observations.scores
+    seen = _seen(fit, observations.models)
+    others = seen[~seen.index.isin(pd.MultiIndex.from_frame(asked[CELL]))]
+    cells = pd.concat([asked, others.reset_index()], ignore_index=True)
+    observed = np.arange(len(cells)) >= len(asked)
+    design = _design(fit, Observations(observations.models, cells), observed, new_families)
+    density = _run(fit, design, seed)["log_density"][..., : len(asked)]
     flat = density.reshape(-1, density.shape[-1])
     return observations.scores.assign(log_score=logsumexp(flat, axis=0) - np.log(len(flat)))
 
@@ -167,8 +175,8 @@ def log_score(
 def posterior_predictive(fit: Fit, *, seed: int = 0) -> Fit:
     """Replicate the scores that a fit has seen, to compare them with the observed ones.
 
-    Each replicate has the fitted effects of families; what is drawn anew is what the law says of a
-    single model and a single evaluation.
+    Each replicate has the fitted effects of families and deviations of models; what is drawn anew is
+    the noise of each score.
 
     Args:
         fit: The fit.
@@ -200,18 +208,29 @@ def _run(fit: Fit, design: Design, seed: int) -> dict[str, np.ndarray]:
 
 
 def _grid(fit: Fit, models: Observations, new_families: Sequence[str]) -> Design:
-    """Design with one cell for each model and benchmark of a fit; the scores are placeholders."""
-    _check_families(fit, models.families, new_families)
-    benchmarks = list(fit.design.labels("benchmark"))
-    names = models.models["model"].tolist()
-    cells = pd.DataFrame(
-        {
-            "model": np.repeat(names, len(benchmarks)),
-            "benchmark": np.tile(benchmarks, len(names)),
-            "score": 0.5,
-        }
-    )
-    return _at_centres(fit, fit.design_of(fit.complete(Observations(models.models, cells))))
+    """Design with one cell for each model and benchmark of a fit."""
+    names, benchmarks = models.models["model"], fit.design.labels("benchmark")
+    cells = pd.MultiIndex.from_product([names, benchmarks], names=CELL)
+    score = _seen(fit, models.models)["score"].reindex(cells)
+    scores = score.fillna(0.5).reset_index()  # placeholders, for the law does not see them
+    return _design(fit, Observations(models.models, scores), score.notna().to_numpy(), new_families)
+
+
+def _seen(fit: Fit, models: pd.DataFrame) -> pd.DataFrame:
+    """The scores that a fit has seen of these very models, by model and benchmark."""
+    own = fit.observations
+    same = own.models.merge(models, on=["model", "family", "params", "tokens"])["model"]
+    seen = own.scores["model"].isin(same) & ~own.scores["model"].isin(fit.held_out)
+    return own.scores[seen].set_index(CELL)
+
+
+def _design(
+    fit: Fit, observations: Observations, observed: np.ndarray, new_families: Sequence[str]
+) -> Design:
+    """The design of cells to predict, and of those that the fit has seen of the same models."""
+    _check_families(fit, observations.families, new_families)
+    design = fit.design_of(fit.complete(observations))
+    return _at_centres(fit, design.observing(observed))
 
 
 def _at_centres(fit: Fit, design: Design) -> Design:
@@ -246,7 +265,7 @@ def _predictor(law_json: str) -> Callable[..., Any]:
         model = handlers.seed(given(law, draw, position), effects)
         trace = handlers.trace(model).get_trace(design)
         mu = trace["mu"]["value"][design.score_model, design.score_benchmark]
-        score = trace["score"]["fn"]
+        score = trace["score"]["fn"].given(design.score)
         return {
             "mean": mu,
             "score": jnp.clip(score.sample(noise), 0.0, 1.0),

@@ -237,6 +237,9 @@ def test_scores_of_a_model_are_jointly_normal() -> None:
         log_prob = float(scores.log_prob(value))
         draws = np.asarray(scores.sample(jax.random.key(0), (40_000,)))
         marginal = np.asarray(scores.marginal.variance)
+        again = scores.given(value)
+        means, variances = np.asarray(again.marginal.mean), np.asarray(again.marginal.variance)
+        redrawn = np.asarray(again.sample(jax.random.key(1), (40_000,)))
     at = model, benchmark
     loading = shared[:, *at].T
     covariance = np.diag(sd[at] ** 2) + (loading @ loading.T) * (model[:, None] == model)
@@ -246,6 +249,16 @@ def test_scores_of_a_model_are_jointly_normal() -> None:
     scale = np.sqrt(np.outer(np.diag(covariance), np.diag(covariance)))
     np.testing.assert_allclose(np.cov(draws.T) / scale, covariance / scale, atol=0.03)
     np.testing.assert_allclose(draws.mean(0), mean[at], atol=0.002)
+
+    # the shared part given the observed scores, and the noise of another evaluation
+    common = covariance - np.diag(sd[at] ** 2)
+    gain = common[:, seen] @ np.linalg.inv(covariance[np.ix_(seen, seen)])
+    expected_mean = mean[at] + gain @ (value - mean[at])[seen]
+    expected_covariance = common - gain @ common[seen] + np.diag(sd[at] ** 2)
+    np.testing.assert_allclose(means, expected_mean, atol=1e-9)
+    np.testing.assert_allclose(variances, np.diag(expected_covariance), rtol=1e-9)
+    scale = np.sqrt(np.outer(np.diag(expected_covariance), np.diag(expected_covariance)))
+    np.testing.assert_allclose(np.cov(redrawn.T) / scale, expected_covariance / scale, atol=0.03)
 
 
 @every_law

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import HELD_OUT, table
+from scipy.special import logsumexp
 
 import scalebayes as sb
 from scalebayes.conditioning import importance_weights
@@ -134,6 +135,27 @@ def test_log_score_is_the_density_of_the_predictive(fitted: sb.Fit, simulated) -
         scores = sb.log_score(fitted, sb.Observations(truth.models, truth.scores.assign(score=at)))
         expected = [gaussian_kde(c).logpdf(x)[0] for c, x in zip(cells, at, strict=True)]
         np.testing.assert_allclose(scores["log_score"], expected, atol=0.3)
+
+
+def test_other_scores_of_a_model_tell_of_its_score(fitted: sb.Fit) -> None:
+    """The log score of a seen cell is given the model's others, as the log likelihood of the fit is."""
+    likelihood = fitted.tree["log_likelihood"]["score"].stack(sample=("chain", "draw"))
+    known = fitted.observations.without(models=HELD_OUT)
+    one = known.only(benchmarks=["gsm"])
+    cells = [f"{m} / gsm" for m in one.scores["model"]]
+    expected = logsumexp(likelihood.sel(score_obs=cells), axis=1) - np.log(
+        likelihood.sizes["sample"]
+    )
+    np.testing.assert_allclose(sb.log_score(fitted, one)["log_score"], expected, atol=1e-6)
+
+    # the same model under another name is one of its family that has not been seen
+    seen = sb.predict(fitted, known.models)
+    strange = sb.predict(fitted, known.models.assign(model=known.models["model"] + "-again"))
+    assert seen["sd"].mean() < 0.97 * strange["sd"].mean()
+    truth = known.scores.set_index(["model", "benchmark"])["score"]
+    observed = truth.reindex(pd.MultiIndex.from_frame(seen[["model", "benchmark"]])).to_numpy()
+    nearer = np.abs(seen["median"] - observed), np.abs(strange["median"] - observed)
+    assert nearer[0].mean() < nearer[1].mean()
 
 
 def test_posterior_predictive_scores_look_like_the_observed(fitted: sb.Fit, tmp_path) -> None:  # type: ignore[no-untyped-def]
