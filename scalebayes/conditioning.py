@@ -35,6 +35,9 @@ PROPOSALS = 64
 """Proposals for the effects of the new families at each posterior draw."""
 
 NEWTON_STEPS = 20
+"""At most so many steps to the mode; it is settled when a step moves no effect by more than `SETTLED`."""
+
+SETTLED = 1e-3
 
 TAILS = 5.0
 """Degrees of freedom of the proposals: heavier tails than the posterior that they stand in for."""
@@ -205,14 +208,20 @@ def _mode(log_density: Callable[[Any], Any], start: Any) -> tuple[Any, Any]:
         values, vectors = jnp.linalg.eigh(-jax.hessian(log_density)(x))
         return jnp.maximum(jnp.abs(values), 1e-3), vectors
 
-    def step(_: int, x: Any) -> Any:
+    def unsettled(state: Any) -> Any:
+        steps, _, moved = state
+        return (steps < NEWTON_STEPS) & (moved > SETTLED)
+
+    def step(state: Any) -> Any:
+        steps, x, _ = state
         values, vectors = curvature(x)
         direction = vectors @ ((vectors.T @ jax.grad(log_density)(x)) / values)
         candidates = x + lengths[:, None] * direction
         heights = jax.vmap(log_density)(candidates)
-        return candidates[jnp.argmax(jnp.where(jnp.isnan(heights), -jnp.inf, heights))]
+        best = candidates[jnp.argmax(jnp.where(jnp.isnan(heights), -jnp.inf, heights))]
+        return steps + 1, best, jnp.abs(best - x).max()
 
-    x = jax.lax.fori_loop(0, NEWTON_STEPS, step, start)
+    _, x, _ = jax.lax.while_loop(unsettled, step, (0, start, jnp.inf))
     values, vectors = curvature(x)
     # the triangular root that a multivariate t takes
     return x, jnp.linalg.cholesky((vectors / values) @ vectors.T)
