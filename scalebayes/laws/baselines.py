@@ -68,8 +68,8 @@ class SharedIntercept:
         "logistic, the published link, is well inside; below one where the last errors go slowly",
     )
     sigma: dist.Distribution = prior(
-        lambda: dist.LogNormal(-5.0, 0.4),
-        "prompts and harness versions move a score by half a point, 0.3 to 1.5; larger scatter is delta's",
+        lambda: dist.LogNormal(-5.0, 0.2),
+        "prompts and harness versions move a score by two thirds of a point, 0.5 to 0.9; more is delta's",
     )
     delta: dist.Distribution = prior(
         lambda: dist.LogNormal(-1.5, 0.7),

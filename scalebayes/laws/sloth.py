@@ -124,8 +124,8 @@ class Sloth:
         "logistic, the published link, is well inside; below one where the last errors go slowly",
     )
     sigma: dist.Distribution = prior(
-        lambda: dist.LogNormal(-5.0, 0.4),
-        "prompts and harness versions move a score by two thirds of a point, 0.35 to 1.3; more is delta's",
+        lambda: dist.LogNormal(-5.0, 0.2),
+        "prompts and harness versions move a score by two thirds of a point, 0.5 to 0.9; more is delta's",
     )
     delta: dist.Distribution = prior(
         lambda: dist.LogNormal(-2.0, 0.7),
