@@ -78,14 +78,13 @@ def condition(fit: Fit, observations: Observations, *, seed: int = 0) -> Fit:
     observations = fit.complete(observations)
     extended = replace(fit, observations=Observations.concat(fit.observations, observations))
     small = fit.design_of(observations)
+    position = positions(fit, small)
     sizes = fit.tree["posterior"].sizes
     n_chain, n_draw = sizes["chain"], sizes["draw"]
     with jax.enable_x64(True):
         keys = jax.random.split(jax.random.key(seed), n_chain * n_draw)
         run = _conditioner(json.dumps(specification(law)))
-        local, log_weight, inner = jax.tree.map(
-            np.asarray, run(draws, keys, small, positions(fit, small))
-        )
+        local, log_weight, inner = jax.tree.map(np.asarray, run(draws, keys, small, position))
     weight, pareto_k = importance_weights(log_weight)
     effective = 1 / float((weight**2).sum())
     if pareto_k > MAX_PARETO_K or effective < 100:
@@ -112,7 +111,7 @@ def condition(fit: Fit, observations: Observations, *, seed: int = 0) -> Fit:
     for name in {*draws, *local}:
         values = resampled(draws[name]) if name in draws else None
         if (dim := local_dim(law, name)) is not None and name in local:
-            new = [i for i, at in enumerate(positions(fit, small)[dim]) if at < 0]
+            new = [i for i, at in enumerate(position[dim]) if at < 0]
             rows = resampled(local[name])[:, :, new]
             values = rows if values is None else np.concatenate([values, rows], axis=2)
         joined[name] = values

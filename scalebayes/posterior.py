@@ -53,10 +53,14 @@ class Fit:
     provenance: dict[str, Any] = field(repr=False)
 
     @cached_property
+    def seen(self) -> np.ndarray:
+        """Which of the observations' scores the law has seen, shape (score_obs,)."""
+        return ~self.observations.scores["model"].isin(self.held_out).to_numpy()
+
+    @cached_property
     def design(self) -> Design:
         """The arrays that the law saw."""
-        seen = ~self.observations.scores["model"].isin(self.held_out).to_numpy()
-        return designs.build(self.observations, seen, reference=self.reference)
+        return designs.build(self.observations, self.seen, reference=self.reference)
 
     @cached_property
     def verdict(self) -> diagnostics.Verdict:
@@ -66,9 +70,9 @@ class Fit:
     @cached_property
     def known_families(self) -> frozenset[str]:
         """Families of which the law has seen a score."""
-        seen = np.asarray(self.design.score_model)[np.asarray(self.design.observed)]
-        families = self.design.labels("family")
-        return frozenset(families[f] for f in np.asarray(self.design.family)[seen])
+        models = self.observations.models
+        seen = models["model"].isin(self.observations.scores["model"][self.seen])
+        return frozenset(models["family"][seen])
 
     def complete(self, observations: Observations) -> Observations:
         """Other observations with what they leave out and the fit knows.
@@ -82,7 +86,7 @@ class Fit:
         if unknown := [b for b in observations.benchmarks if b not in benchmarks]:
             raise ValueError(
                 f"the fit has no benchmark {unknown}, it has {list(benchmarks)}: leave the others out, "
-                f"or fit again with them"
+                "or fit again with them"
             )
         own = self.observations
         facts = own.scores.groupby("benchmark")[["n_items", "chance"]].first()
@@ -97,11 +101,10 @@ class Fit:
             models.assign(lineage=lineages), scores.assign(**filled), observations.losses
         )
 
-    def design_of(self, observations: Observations) -> Design:
+    def design_of(self, observations: Observations, seen: np.ndarray | None = None) -> Design:
         """The arrays of other, complete observations, on the benchmarks of the fit."""
-        design = designs.build(
-            observations, reference=self.reference, benchmarks=self.design.labels("benchmark")
-        )
+        benchmarks = self.design.labels("benchmark")
+        design = designs.build(observations, seen, reference=self.reference, benchmarks=benchmarks)
         return replace(design, chance=self.design.chance)
 
     def labels(self, dim: str) -> list[str]:

@@ -220,8 +220,7 @@ def _seen(fit: Fit, models: pd.DataFrame) -> pd.DataFrame:
     """The scores that a fit has seen of these very models, by model and benchmark."""
     own = fit.observations
     same = own.models.merge(models, on=["model", "family", "params", "tokens"])["model"]
-    seen = own.scores["model"].isin(same) & ~own.scores["model"].isin(fit.held_out)
-    return own.scores[seen].set_index(CELL)
+    return own.scores[own.scores["model"].isin(same) & fit.seen].set_index(CELL)
 
 
 def _design(
@@ -229,8 +228,7 @@ def _design(
 ) -> Design:
     """The design of cells to predict, and of those that the fit has seen of the same models."""
     _check_families(fit, observations.families, new_families)
-    design = fit.design_of(fit.complete(observations))
-    return _at_centres(fit, design.observing(observed))
+    return _at_centres(fit, fit.design_of(fit.complete(observations), observed))
 
 
 def _at_centres(fit: Fit, design: Design) -> Design:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 
 import scalebayes as sb
 from scalebayes.diagnostics import ConvergenceWarning
+from scalebayes.laws import Law
 from scalebayes.simulation import simulate
 
 BENCHMARKS = {"arc": 0.25, "gsm": 0.0, "mmlu": 0.25, "wino": 0.5}
@@ -40,6 +42,13 @@ def simulated() -> tuple[sb.Observations, dict[str, np.ndarray]]:
     return simulate(sb.Sloth(), table(), seed=3)
 
 
+def fit_quietly(law: Law, observations: sb.Observations, **settings: Any) -> sb.Fit:
+    """A fit with two chains, too short to converge, and no word about it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return sb.fit(law, observations, chains=2, progress=False, **settings)
+
+
 HELD_OUT = ["f0-3", "f1-3"]
 
 
@@ -47,15 +56,4 @@ HELD_OUT = ["f0-3", "f1-3"]
 def fitted(simulated: tuple[sb.Observations, dict[str, np.ndarray]]) -> sb.Fit:
     """The default law fitted to the simulated table without the family f7 and two large models."""
     observations = simulated[0].without(families=["f7"])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return sb.fit(
-            sb.Sloth(),
-            observations,
-            seed=1,
-            draws=250,
-            warmup=300,
-            chains=2,
-            hold_out=HELD_OUT,
-            progress=False,
-        )
+    return fit_quietly(sb.Sloth(), observations, seed=1, draws=250, warmup=300, hold_out=HELD_OUT)

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import HELD_OUT, table
+from conftest import HELD_OUT, fit_quietly, table
 from scipy.special import logsumexp
 
 import scalebayes as sb
@@ -182,21 +182,13 @@ def test_importance_weights_turn_a_prior_into_the_posterior() -> None:
     assert pareto_k < 0.7
 
 
-def quick(observations: sb.Observations, **settings: object) -> sb.Fit:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return sb.fit(
-            sb.FamilyIntercept(),
-            observations,
-            seed=0,
-            **{"draws": 50, "warmup": 100, "chains": 2, "progress": False, **settings},  # type: ignore[arg-type]
-        )
+QUICK = {"seed": 0, "draws": 50, "warmup": 100}
 
 
 def test_condition_with_what_the_fit_knows_left_out() -> None:
     """A fit with unknown tokens; then a family with known ones, one benchmark, no chance, no items."""
     everything, _ = simulate(sb.FamilyIntercept(), table(4, 2, unknown_tokens=True), seed=1)
-    fit = quick(everything.without(families=["f3"]))
+    fit = fit_quietly(sb.FamilyIntercept(), everything.without(families=["f3"]), **QUICK)
     new = everything.only(families=["f3"], benchmarks=["mmlu"])
     new = sb.Observations(new.models, new.scores[["model", "benchmark", "score"]])
     with warnings.catch_warnings():
@@ -217,7 +209,8 @@ def test_condition_with_what_the_fit_knows_left_out() -> None:
 
 def test_a_family_that_is_held_out_whole_is_new() -> None:
     observations, _ = simulate(sb.FamilyIntercept(), table(4, 2), seed=1)
-    fit = quick(observations, hold_out=["f0-0", "f0-1", "f1-1"])
+    held_out = ["f0-0", "f0-1", "f1-1"]
+    fit = fit_quietly(sb.FamilyIntercept(), observations, hold_out=held_out, **QUICK)
     kinds = sb.predict(fit, observations.models).groupby("family")["kind"].first()
     assert kinds.to_dict() == {"f0": "new family"} | dict.fromkeys(
         ("f1", "f2", "f3"), "known family"
