@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
-import numpyro.distributions as dist
+from numpyro import distributions as dist
 
 if TYPE_CHECKING:
     from jax import Array

@@ -100,3 +100,12 @@ def test_importing_every_name_starts_no_backend() -> None:
         "assert not b._backends, 'importing starts a JAX backend'"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_numpyro_is_whole_when_arviz_was_imported_first() -> None:
+    # ArviZ 1.3 leaves a lazy numpyro behind, under which `import numpyro.distributions` loads it twice
+    script = (
+        "import arviz_stats; from scalebayes import *; import numpyro; "
+        "numpyro.distributions.distribution.Unit"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)

@@ -9,9 +9,9 @@ import warnings
 
 import jax
 import numpy as np
-import numpyro.distributions as dist
 import pytest
 from conftest import HELD_OUT, table
+from numpyro import distributions as dist
 
 import scalebayes as sb
 from scalebayes import chains, design, diagnostics, inference

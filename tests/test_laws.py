@@ -8,9 +8,9 @@ import json
 import jax
 import jax.numpy as jnp
 import numpy as np
-import numpyro.distributions as dist
 import pytest
 from conftest import table
+from numpyro import distributions as dist
 from numpyro import handlers
 from numpyro.infer.util import log_density
 from scipy.stats import multivariate_normal, norm

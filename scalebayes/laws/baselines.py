@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import jax.numpy as jnp
-import numpyro.distributions as dist
+from numpyro import distributions as dist
 from numpyro import plate, sample
 
 from scalebayes.laws.law import check, prior

@@ -14,7 +14,7 @@ from typing import (
     runtime_checkable,
 )
 
-import numpyro.distributions as dist
+from numpyro import distributions as dist
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax.numpy as jnp
-import numpyro.distributions as dist
 from numpyro import deterministic, plate, sample
+from numpyro import distributions as dist
 
 from scalebayes import curves, likelihoods
 

@@ -51,8 +51,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import jax.numpy as jnp
 import numpy as np
-import numpyro.distributions as dist
 from numpyro import deterministic, plate, sample
+from numpyro import distributions as dist
 
 from scalebayes import curves
 from scalebayes.laws.law import check, prior
