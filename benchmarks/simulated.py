@@ -69,7 +69,7 @@ def main() -> None:
     warnings.simplefilter("ignore", ConvergenceWarning)
     law, models = sb.Sloth(), table()
     # the law that simulates is the law that is fitted: not measured from what comes out
-    reference = Reference.of(models, np.ones(len(models.scores), bool))
+    reference = Reference.of(models, np.ones(len(models.scores), bool), np.ones(0, bool))
     hidden = [f"f{f}-{N_SIZE - 1}" for f in range(0, N_FAMILY, 2)]
 
     rows, rhats, divergences, started = [], [], [], time.perf_counter()

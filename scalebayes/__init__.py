@@ -12,18 +12,35 @@ from scalebayes.version import __version__
 
 if TYPE_CHECKING:
     from scalebayes import datasets
+    from scalebayes.averaging import Average, average
     from scalebayes.conditioning import condition
     from scalebayes.inference import fit
-    from scalebayes.laws import FamilyIntercept, SharedIntercept, SizeAndTokens, Sloth, priors
+    from scalebayes.laws import (
+        FamilyIntercept,
+        Ladder,
+        SharedIntercept,
+        SizeAndTokens,
+        Sloth,
+        priors,
+    )
     from scalebayes.observations import Observations, ObservationsError
     from scalebayes.posterior import Fit, load
-    from scalebayes.prediction import log_score, posterior_predictive, predict, predictive_draws
+    from scalebayes.prediction import (
+        log_score,
+        posterior_predictive,
+        predict,
+        predictive_draws,
+        summary,
+    )
     from scalebayes.simulation import prior_predictive, simulate
 
 _HOME = {
+    "Average": "averaging",
+    "average": "averaging",
     "condition": "conditioning",
     "fit": "inference",
     "FamilyIntercept": "laws",
+    "Ladder": "laws",
     "SharedIntercept": "laws",
     "SizeAndTokens": "laws",
     "Sloth": "laws",
@@ -36,19 +53,23 @@ _HOME = {
     "posterior_predictive": "prediction",
     "predict": "prediction",
     "predictive_draws": "prediction",
+    "summary": "prediction",
     "prior_predictive": "simulation",
     "simulate": "simulation",
 }
 
 __all__ = [
+    "Average",
     "FamilyIntercept",
     "Fit",
+    "Ladder",
     "Observations",
     "ObservationsError",
     "SharedIntercept",
     "SizeAndTokens",
     "Sloth",
     "__version__",
+    "average",
     "condition",
     "datasets",
     "fit",
@@ -60,6 +81,7 @@ __all__ = [
     "prior_predictive",
     "priors",
     "simulate",
+    "summary",
 ]
 
 

@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 CHUNK = 50
 """Iterations between two visits to Python: often enough for a progress bar, seldom enough to be free."""
 
+FEW = 4
+"""So many families have effects whose correlations are learned like those of population parameters."""
+
 WARMUP_TREE_DEPTH = 7
 """Largest tree depth of the warmup, where deep trees with a step size not yet adapted are wasted."""
 
@@ -62,7 +65,7 @@ def sample_chains(law: Law, design: Design, settings: Settings, progress: bool) 
         settings.warmup,
         settings.target_accept,
         settings.max_tree_depth,
-        tuple(sorted(global_sites(law, design))),
+        tuple(sorted(dense_sites(law, design))),
     )
     keys = jax.random.split(jax.random.key(settings.seed), settings.chains)
     runs: list[Any] = [keys] if vectorized else list(keys)
@@ -255,16 +258,22 @@ def _compiled(vectorized: bool, *key: Any) -> tuple[Callable[..., Any], Callable
     return jax.jit(start), jax.jit(advance)
 
 
-def global_sites(law: Law, design: Design) -> set[str]:
-    """Names of the sampled sites that do not grow with the data."""
+def dense_sites(law: Law, design: Design) -> set[str]:
+    """Names of the sampled sites whose correlations are learned: all that do not grow with the data.
+
+    The effects of families are among them where families are few.
+    """
     names: set[str] = set()
+    few_families = len(design.labels("family")) <= FEW
 
     def visit() -> None:
         trace = handlers.trace(handlers.seed(law, 0)).get_trace(design)
         names.update(
             name
             for name, site in trace.items()
-            if site["type"] == "sample" and not site["is_observed"] and local_dim(law, name) is None
+            if site["type"] == "sample"
+            and not site["is_observed"]
+            and ((dim := local_dim(law, name)) is None or (dim == "family" and few_families))
         )
 
     jax.eval_shape(visit)  # names and shapes need no random numbers

@@ -174,7 +174,8 @@ def _conditioner(law_json: str) -> Callable[..., Any]:
             model = given(law, draw, position, lambda site: effects[site["name"]])
             trace = handlers.trace(handlers.seed(model, 0)).get_trace(design)
             log_density = sum(
-                trace[k]["fn"].log_prob(trace[k]["value"]).sum() for k in [*effects, "score"]
+                trace[k]["fn"].log_prob(trace[k]["value"]).sum()
+                for k in [*effects, "score", *(["loss"] if "loss" in trace else [])]
             )
             # rows of known labels play no part: keep them proper
             for name, rows in effects.items():

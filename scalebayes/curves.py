@@ -28,6 +28,19 @@ def inputs(log_params: Array, log_tokens: Array, log_n0: float, log_d0: float) -
     return jnp.stack([n, d, n * d / 2], axis=-1)
 
 
+def surface(irreducible: Array, reducible: Array, exponents: Array, inputs: Array) -> Array:
+    """Expected loss, E + sum_p A_p exp(-alpha_p x_p): with x = (log N, log D) the surface of Hoffmann et al.
+
+    Args:
+        irreducible: E, shape (model, domain).
+        reducible: A_p, shape (model, input, domain); where every x is zero, A_p is a part of the loss.
+        exponents: alpha_p > 0, shape (input, domain).
+        inputs: x_p, natural logs of quantities as multiples of some reference, shape (model, input).
+    """
+    falling = jnp.exp(-exponents * inputs[..., None])
+    return irreducible + (reducible * falling).sum(axis=-2)
+
+
 def link(
     eta: Array, bend: Array | float = 1.0, typical: Array | float = 0.5
 ) -> tuple[Array, Array]:

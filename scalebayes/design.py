@@ -28,34 +28,59 @@ class Reference:
         log_d_sd: Spread of log D over the models whose tokens are known; the prior of those whose tokens are not.
         typical: Median score of each benchmark as a share of the room above its chance level, held within (0.05,
             0.95), shape (benchmark,). An ability is a logit there, whatever the link.
+        log_loss0: Median log loss of each domain, shape (domain,).
+        middle: Middle of the range of log N, log D and log FLOPs over the models of which a score or
+            loss may be seen, shape (3,).
     """
 
     log_n0: float
     log_d0: float
     log_d_sd: float
     typical: Array
+    log_loss0: Array
+    middle: Array
 
     @classmethod
-    def of(cls, observations: Observations, seen: np.ndarray) -> Reference:
+    def of(cls, observations: Observations, seen: np.ndarray, losses_seen: np.ndarray) -> Reference:
         """Medians; 1e12 tokens and a broad spread where no token count is known.
 
         Args:
             observations: Validated tables.
             seen: Which scores may be looked at, shape (score_obs,).
+            losses_seen: Which losses may be, shape (loss_obs,).
         """
-        log_d = np.log(observations.models["tokens"].dropna().to_numpy(float))
-        scores = observations.scores
+        models, scores = observations.models, observations.scores
+        log_d = np.log(models["tokens"].dropna().to_numpy(float))
         room = (scores["score"] - scores["chance"].fillna(0)) / (1 - scores["chance"].fillna(0))
         typical = room[seen].groupby(scores["benchmark"][seen]).median()
+        losses = observations.losses[losses_seen]
+        loss0 = losses["loss"].groupby(losses["domain"]).median()
+        shown = models["model"].isin({*scores["model"][seen], *losses["model"]})
+        inputs = np.log(models.loc[shown, ["params", "tokens", "flops"]].dropna().to_numpy(float))
+        middle = (inputs.min(0) + inputs.max(0)) / 2 if len(inputs) else np.log([7e9, 1e12, 4.2e22])
         return cls(
-            log_n0=float(np.median(np.log(observations.models["params"].to_numpy(float)))),
+            log_n0=float(np.median(np.log(models["params"].to_numpy(float)))),
             log_d0=float(np.median(log_d)) if log_d.size else float(np.log(1e12)),
             log_d_sd=float(max(np.std(log_d), 0.5)) if log_d.size > 1 else 1.5,
             typical=typical.reindex(list(observations.benchmarks))
             .fillna(0.5)
             .clip(0.05, 0.95)
             .to_numpy(),
+            log_loss0=np.log(loss0.reindex(list(observations.domains)).fillna(1.0).to_numpy(float)),
+            middle=middle,
         )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The constants as JSON-ready values; `from_dict` is the inverse."""
+        return {k: np.asarray(v).tolist() for k, v in vars(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Reference:
+        """What `to_dict` gave."""
+        arrays: dict[str, Any] = {
+            k: np.array(v) if isinstance(v, list) else v for k, v in values.items()
+        }
+        return cls(**arrays)
 
 
 @jax.tree_util.register_dataclass
@@ -67,6 +92,9 @@ class Design:
         log_params: log N, shape (model,).
         log_tokens: log D, shape (model,), any number where it is not known.
         unknown_tokens: Positions of the models whose token count is not known, shape (model_without_tokens,).
+        log_per_nd: log of training FLOPs per parameter and token, log 6 where no FLOPs were given, shape (model,).
+        run: Position of each model's run, shape (model,).
+        final: Whether a model is the last of its run: no other checkpoint has more tokens, shape (model,).
         family: Position of each model's family, shape (model,).
         lineage: Position of each family's lineage, shape (family,).
         chance: Chance level, shape (benchmark,); NaN where it is not known.
@@ -74,6 +102,10 @@ class Design:
         score_benchmark: Position of each score's benchmark, shape (score_obs,).
         score: Scores in [0, 1], shape (score_obs,).
         n_items: Items behind each score, shape (score_obs,); infinity where not known.
+        loss_model: Position of each loss's model, shape (loss_obs,).
+        loss_domain: Position of each loss's domain, shape (loss_obs,).
+        log_loss: Logs of the losses, shape (loss_obs,).
+        loss_observed: Which losses the law may see, shape (loss_obs,).
         observed: Which scores the law may see, shape (score_obs,). The others keep their place, so that a fit to
             another subset runs the same compiled program.
         centre: Mean of (log N, log D) over the observed scores of each family, shape (family, 2).
@@ -87,6 +119,9 @@ class Design:
     log_params: Array
     log_tokens: Array
     unknown_tokens: Array
+    log_per_nd: Array
+    run: Array
+    final: Array
     family: Array
     lineage: Array
     chance: Array
@@ -94,6 +129,10 @@ class Design:
     score_benchmark: Array
     score: Array
     n_items: Array
+    loss_model: Array
+    loss_domain: Array
+    log_loss: Array
+    loss_observed: Array
     observed: Array
     centre: Array
     level: Array
@@ -136,25 +175,31 @@ def build(
     observations: Observations,
     seen: np.ndarray | None = None,
     *,
+    losses_seen: np.ndarray | None = None,
     reference: Reference | None = None,
     benchmarks: Sequence[str] | None = None,
+    domains: Sequence[str] | None = None,
 ) -> Design:
     """Turn observations into arrays.
 
     Args:
         observations: Validated tables.
         seen: Which scores the law may see, shape (score_obs,); by default all.
+        losses_seen: Which losses the law may see, shape (loss_obs,); by default all.
         reference: That of an earlier fit; by default that of these observations.
         benchmarks: Labels and order of the benchmarks, where they are not those of the observations.
+        domains: Labels and order of the domains, likewise.
     """
-    seen = np.ones(len(observations.scores), bool) if seen is None else seen
-    reference = reference or Reference.of(observations, seen)
-    models, scores = observations.models, observations.scores
+    models, scores, losses = observations.models, observations.scores, observations.losses
+    seen = np.ones(len(scores), bool) if seen is None else seen
+    losses_seen = np.ones(len(losses), bool) if losses_seen is None else losses_seen
+    reference = reference or Reference.of(observations, seen, losses_seen)
     benchmarks = tuple(benchmarks or observations.benchmarks)
+    domains = tuple(domains or observations.domains)
     families = tuple(dict.fromkeys(models["family"]))
     lineage_of: Mapping[str, str] = dict(zip(models["family"], models["lineage"], strict=True))
     lineages = tuple(dict.fromkeys(lineage_of[f] for f in families))
-    names = tuple(models["model"])
+    names, runs = tuple(models["model"]), tuple(dict.fromkeys(models["run"]))
 
     def position(values, labels) -> np.ndarray:  # type: ignore[no-untyped-def]
         where = {label: i for i, label in enumerate(labels)}
@@ -163,10 +208,16 @@ def build(
     log_tokens = np.log(models["tokens"].to_numpy(float))
     unknown = np.flatnonzero(np.isnan(log_tokens))
     chance = scores.drop_duplicates("benchmark").set_index("benchmark")["chance"]
+    log_params = np.log(models["params"].to_numpy(float))
+    log_per_nd = np.log(models["flops"].to_numpy(float)) - log_params - log_tokens
+    longest = models.groupby("run")["tokens"].transform("max")
     design = Design(
-        log_params=np.log(models["params"].to_numpy(float)),
+        log_params=log_params,
         log_tokens=np.where(np.isnan(log_tokens), reference.log_d0, log_tokens),
         unknown_tokens=unknown,
+        log_per_nd=np.where(np.isnan(log_per_nd), np.log(6.0), log_per_nd),
+        run=position(models["run"], runs),
+        final=(models["tokens"].isna() | (models["tokens"] == longest)).to_numpy(),
         family=position(models["family"], families),
         lineage=position([lineage_of[f] for f in families], lineages),
         chance=chance.reindex(list(benchmarks)).to_numpy(float),
@@ -174,15 +225,21 @@ def build(
         score_benchmark=position(scores["benchmark"], benchmarks),
         score=scores["score"].to_numpy(float),
         n_items=scores["n_items"].fillna(np.inf).to_numpy(float),
+        loss_model=position(losses["model"], names),
+        loss_domain=position(losses["domain"], domains),
+        log_loss=np.log(losses["loss"].to_numpy(float)),
+        loss_observed=losses_seen,
         observed=seen,
         centre=np.empty((0, 2)),
         level=np.empty((0, 0)),
         reference=reference,
         coords=(
             ("model", names),
+            ("run", runs),
             ("family", families),
             ("lineage", lineages),
             ("benchmark", benchmarks),
+            ("domain", domains),
             ("model_without_tokens", tuple(names[i] for i in unknown)),
             ("input", ("size", "tokens", "size_x_tokens")),
         ),

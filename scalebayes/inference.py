@@ -103,7 +103,7 @@ def fit(
         x64: Whether to compute in double precision. Single precision is for a GPU.
         chain_method: `threads`, one chain a core, `vectorized`, all in one program (on a GPU only), or
             `auto`: threads on a CPU.
-        hold_out: Models whose scores the law may not see.
+        hold_out: Models whose scores and losses the law may not see.
         reference: Where inputs and abilities are measured from; by default medians of the observations.
         progress: Whether to show a progress bar.
 
@@ -124,7 +124,9 @@ def fit(
     _use_compilation_cache()
     started = time.perf_counter()
     with jax.enable_x64(x64):
-        design = designs.build(observations, ~held, reference=reference)
+        design = designs.build(
+            observations, ~held["scores"], losses_seen=~held["losses"], reference=reference
+        )
         _check_floors(law, design)
         raw = sample_chains(law, design, settings, progress)
         sampled = time.perf_counter()
@@ -151,14 +153,18 @@ def fit(
     return result
 
 
-def _held_out(observations: Observations, models: Sequence[str]) -> np.ndarray:
+def _held_out(observations: Observations, models: Sequence[str]) -> dict[str, np.ndarray]:
+    """Which scores and losses are those of models to hold out."""
     if isinstance(models, str):
         raise ValueError(f"hold_out must be a list of models, but is the text {models!r}")
     known = set(observations.models["model"])
     if unknown := [m for m in models if m not in known]:
         raise ValueError(f"cannot hold out {unknown}: no such model in the observations")
-    held = observations.scores["model"].isin(list(models)).to_numpy()
-    if len(held) == 0 or held.all():
+    held = {
+        kind: getattr(observations, kind)["model"].isin(list(models)).to_numpy()
+        for kind in ("scores", "losses")
+    }
+    if held["scores"].all():  # of none, too
         raise ValueError("there are no scores to fit: the observations hold none that may be seen")
     return held
 

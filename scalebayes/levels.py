@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from scalebayes.laws.law import Law
     from scalebayes.posterior import Fit
 
-LOCAL_DIMS = ("family", "lineage", "model_without_tokens")
+LOCAL_DIMS = ("family", "lineage", "run", "model_without_tokens")
 """Dimensions along which sampled effects grow with the data. A site has at most one, its first."""
 
 

@@ -1,4 +1,4 @@
-"""The distribution of observed scores, safe at the ends of [0, 1]."""
+"""The distributions of observed scores, safe at the ends of [0, 1], and of observed losses."""
 
 from __future__ import annotations
 
@@ -127,3 +127,35 @@ class Scores(dist.Distribution):  # type: ignore[misc]  # NumPyro has no types
         residual = self.expected.at[self.cell].set(value) - self.expected
         rows = jnp.concatenate([self.shared, residual[None]])
         return rows * jnp.where(seen, 1 / self.sd, 0.0), seen
+
+
+class Losses(dist.Distribution):  # type: ignore[misc]  # NumPyro has no types
+    """Logs of losses with normal noise, as one event of shape (loss_obs,).
+
+    Args:
+        expected: Logs of expected losses, shape (model, domain).
+        sd: Standard deviation of the logs, shape (domain,).
+        cell: Positions of each loss's model and domain, two arrays of shape (loss_obs,).
+        observed: Which losses the density is of, shape (loss_obs,).
+    """
+
+    support = dist.constraints.real_vector
+
+    def __init__(
+        self, expected: Array, sd: Array, cell: tuple[Array, Array], observed: Array
+    ) -> None:
+        self.marginal = dist.Normal(expected[cell], sd[cell[1]])
+        self.observed = observed
+        super().__init__(event_shape=jnp.shape(observed))
+
+    def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> Array:
+        """Draw the logs of all losses, shape sample_shape + (loss_obs,)."""
+        return self.marginal.sample(key, sample_shape)
+
+    def log_prob(self, value: Array) -> Array:
+        """Log density of the observed losses' logs, a scalar."""
+        return jnp.where(self.observed, self.marginal.log_prob(value), 0.0).sum()
+
+    def pointwise(self, value: Array) -> Array:
+        """Log density of each loss's log, shape (loss_obs,)."""
+        return self.marginal.log_prob(value)

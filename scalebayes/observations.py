@@ -65,6 +65,7 @@ class Observations:
         table: Source,
         *,
         benchmarks: Sequence[str],
+        losses: Mapping[str, tuple[str, str]] | None = None,
         model: str = "model",
         family: str = "family",
         lineage: str | None = None,
@@ -82,6 +83,8 @@ class Observations:
         Args:
             table: a DataFrame or a CSV file; an empty cell of a benchmark is a missing score.
             benchmarks: the columns that hold scores, in the order to keep.
+            losses: domain -> the column that holds its losses and their unit, as in
+                {"c4": ("c4_loss", "nats/token")}; an empty cell is a missing loss.
             model: the column of unique model names; likewise `family`.
             family: models that differ in size or training tokens only share one.
             lineage: the release above families (base and instruct variants); else the family.
@@ -102,7 +105,14 @@ class Observations:
         named |= {"params": params, "tokens": tokens, "flops": flops}
         columns = {ours: theirs for ours, theirs in named.items() if theirs is not None}
         tables = wide_tables(
-            table, columns, benchmarks, units=units, chance=chance, items=items, extra=extra
+            table,
+            columns,
+            benchmarks,
+            losses=losses,
+            units=units,
+            chance=chance,
+            items=items,
+            extra=extra,
         )
         return cls._of(*validated(*tables))
 

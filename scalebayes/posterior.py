@@ -37,7 +37,7 @@ class Fit:
     Attributes:
         law: The law with its choices and priors.
         observations: All tables that were given to `fit`, held-out scores included.
-        held_out: Models whose scores the law has not seen.
+        held_out: Models whose scores and losses the law has not seen.
         tree: xarray DataTree in ArviZ's schema: posterior, log_likelihood, log_prior, sample_stats,
             observed_data, constant_data. The log likelihood of a score is given the model's other
             scores, which is what leave-one-out needs; its sum is not the joint log likelihood.
@@ -58,9 +58,16 @@ class Fit:
         return ~self.observations.scores["model"].isin(self.held_out).to_numpy()
 
     @cached_property
+    def losses_seen(self) -> np.ndarray:
+        """Which of the observations' losses the law has seen, shape (loss_obs,)."""
+        return ~self.observations.losses["model"].isin(self.held_out).to_numpy()
+
+    @cached_property
     def design(self) -> Design:
         """The arrays that the law saw."""
-        return designs.build(self.observations, self.seen, reference=self.reference)
+        return designs.build(
+            self.observations, self.seen, losses_seen=self.losses_seen, reference=self.reference
+        )
 
     @cached_property
     def verdict(self) -> diagnostics.Verdict:
@@ -82,12 +89,16 @@ class Fit:
         Raises:
             ValueError: If a benchmark is not in the fit.
         """
-        benchmarks = self.design.labels("benchmark")
-        if unknown := [b for b in observations.benchmarks if b not in benchmarks]:
-            raise ValueError(
-                f"the fit has no benchmark {unknown}, it has {list(benchmarks)}: leave the others out, "
-                "or fit again with them"
-            )
+        for kind, found in (
+            ("benchmark", observations.benchmarks),
+            ("domain", observations.domains),
+        ):
+            known = self.design.labels(kind)
+            if unknown := [name for name in found if name not in known]:
+                raise ValueError(
+                    f"the fit has no {kind} {unknown}, it has {list(known)}: leave the others out, "
+                    "or fit again with them"
+                )
         own = self.observations
         facts = own.scores.groupby("benchmark")[["n_items", "chance"]].first()
         lineage = own.models.drop_duplicates("family").set_index("family")["lineage"]
@@ -101,10 +112,21 @@ class Fit:
             models.assign(lineage=lineages), scores.assign(**filled), observations.losses
         )
 
-    def design_of(self, observations: Observations, seen: np.ndarray | None = None) -> Design:
-        """The arrays of other, complete observations, on the benchmarks of the fit."""
-        benchmarks = self.design.labels("benchmark")
-        design = designs.build(observations, seen, reference=self.reference, benchmarks=benchmarks)
+    def design_of(
+        self,
+        observations: Observations,
+        seen: np.ndarray | None = None,
+        losses_seen: np.ndarray | None = None,
+    ) -> Design:
+        """The arrays of other, complete observations, on the benchmarks and domains of the fit."""
+        design = designs.build(
+            observations,
+            seen,
+            losses_seen=losses_seen,
+            reference=self.reference,
+            benchmarks=self.design.labels("benchmark"),
+            domains=self.design.labels("domain"),
+        )
         return replace(design, chance=self.design.chance)
 
     def labels(self, dim: str) -> list[str]:
@@ -131,7 +153,7 @@ class Fit:
             "schema": SCHEMA,
             "law": specification(self.law),
             "held_out": list(self.held_out),
-            "reference": vars(self.reference) | {"typical": list(self.reference.typical)},
+            "reference": self.reference.to_dict(),
             "provenance": self.provenance,
         }
         tables = {
@@ -146,6 +168,29 @@ class Fit:
         xr.DataTree.from_dict(groups).to_netcdf(partial, engine="h5netcdf")
         partial.replace(path)
         return path
+
+
+@dataclass(frozen=True)
+class Average:
+    """Fits of several laws to one table, whose predictions are mixed.
+
+    `predict` and `predictive_draws` take it in place of a fit: each law gives its share of the draws.
+
+    Attributes:
+        fits: The fit of each law to all scores that may be seen.
+        weights: Share of each law, summing to one.
+        evidence: One row a held-out score: size held out, model, benchmark, and a column a law with
+            its log predictive density.
+    """
+
+    fits: dict[str, Fit]
+    weights: dict[str, float]
+    evidence: pd.DataFrame = field(repr=False)
+
+    @property
+    def known_families(self) -> frozenset[str]:
+        """Families of which the laws have seen a score."""
+        return next(iter(self.fits.values())).known_families
 
 
 def load(path: str | Path) -> Fit:
@@ -185,9 +230,7 @@ def load(path: str | Path) -> Fit:
         tree=xr.DataTree.from_dict(
             {k: v.to_dataset() for k, v in tree.children.items() if k != "scalebayes"}
         ),
-        reference=Reference(
-            **about["reference"] | {"typical": np.array(about["reference"]["typical"])}
-        ),
+        reference=Reference.from_dict(about["reference"]),
         provenance=about["provenance"],
     )
 
@@ -206,24 +249,36 @@ def make_tree(
         sites: posterior, log_likelihood and log_prior, each a dict of arrays (chain, draw, ...).
         stats: Sampler statistics, each (chain, draw).
     """
-    seen = np.asarray(design.observed)
-    of_model, of_benchmark = design.labels("model"), design.labels("benchmark")
-    models = [of_model[i] for i in np.asarray(design.score_model)[seen]]
-    benchmarks = [of_benchmark[j] for j in np.asarray(design.score_benchmark)[seen]]
+    seen = {"score": np.asarray(design.observed), "loss": np.asarray(design.loss_observed)}
+
+    def labels(dim: str, position: Any, what: str) -> np.ndarray:
+        return np.array(design.labels(dim), object)[np.asarray(position)[seen[what]]].astype(str)
+
+    models = labels("model", design.score_model, "score")
+    benchmarks = labels("benchmark", design.score_benchmark, "score")
     coords = {dim: list(labels) for dim, labels in design.coords} | law.coords()
     coords["quantity"] = ["params", "tokens"]
     coords["score_obs"] = [f"{m} / {b}" for m, b in zip(models, benchmarks, strict=True)]
+    of_losses = {}
+    if "loss" in sites["log_likelihood"]:
+        of_losses = {
+            "loss_model": labels("model", design.loss_model, "loss"),
+            "loss_domain": labels("domain", design.loss_domain, "loss"),
+        }
+        coords["loss_obs"] = [f"{m} / {d}" for m, d in zip(*of_losses.values(), strict=True)]
+    values = {"score": design.score, "loss": np.exp(np.asarray(design.log_loss))}
     n_steps = np.asarray(stats["n_steps"])
     tree = from_dict(
         {
             "posterior": dict(sites["posterior"]),
-            "log_likelihood": {k: v[..., seen] for k, v in sites["log_likelihood"].items()},
+            "log_likelihood": {k: v[..., seen[k]] for k, v in sites["log_likelihood"].items()},
             "sample_stats": {**stats, "tree_depth": np.floor(np.log2(n_steps)).astype(int) + 1},
-            "observed_data": {"score": np.asarray(design.score)[seen]},
+            "observed_data": {k: np.asarray(values[k])[seen[k]] for k in sites["log_likelihood"]},
             "constant_data": {
-                "score_model": np.array(models),
-                "score_benchmark": np.array(benchmarks),
-                "n_items": np.asarray(design.n_items)[seen],
+                "score_model": models,
+                "score_benchmark": benchmarks,
+                **of_losses,
+                "n_items": np.asarray(design.n_items)[seen["score"]],
                 "log_params": np.asarray(design.log_params),
                 "log_tokens": np.asarray(design.log_tokens),
                 "family_of_model": np.array(
@@ -237,6 +292,8 @@ def make_tree(
             **{k: list(v) for k, v in law.dims.items()},
             "score_model": ["score_obs"],
             "score_benchmark": ["score_obs"],
+            "loss_model": ["loss_obs"],
+            "loss_domain": ["loss_obs"],
             "n_items": ["score_obs"],
             "log_params": ["model"],
             "log_tokens": ["model"],

@@ -19,6 +19,7 @@ from scalebayes.laws import LAWS
 from scalebayes.laws.law import from_specification, specification
 from scalebayes.levels import given, positions
 from scalebayes.observations import Observations
+from scalebayes.posterior import Average, Fit
 from scalebayes.programs import over_draws
 from scalebayes.rules import suggestion
 
@@ -26,31 +27,33 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from scalebayes.design import Design
-    from scalebayes.posterior import Fit
 
 Kind = Literal["score", "mean"]
+Quantity = Literal["score", "loss"]
 
-CELL = ["model", "benchmark"]
+CELL = {"score": ["model", "benchmark"], "loss": ["model", "domain"]}
 
 
 def predict(
-    fit: Fit,
+    fit: Fit | Average,
     models: pd.DataFrame,
     *,
+    of: Quantity = "score",
     prob: Sequence[float] = (0.5, 0.9),
     kind: Kind = "score",
     new_families: Sequence[str] = (),
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Predictive intervals for models on every benchmark of a fit.
+    """Predictive intervals for models on every benchmark, or every loss domain, of a fit.
 
     A model of the fit, by its name, family, size and tokens, is predicted as it will score once more:
     its deviation from its family is known from the scores that the fit has seen of it.
 
     Args:
-        fit: The fit.
+        fit: The fit, or an average of fits.
         models: One row a model with columns model, family, params (N, a count) and tokens (D, a
             count); optionally lineage. A missing token count is averaged over.
+        of: `score`, or `loss` of a law that has losses.
         prob: Probabilities of the central intervals.
         kind: `score`, the score that an evaluation will show, or `mean`, what the law expects of a
             typical model of that family, size and tokens: without the noise of evaluations and of
@@ -59,9 +62,9 @@ def predict(
         seed: Seed of the predictive draws.
 
     Returns:
-        One row a model and benchmark: model, family, benchmark, kind (`known family`, or `new
-        family`: drawn from the population of families), mean, median, sd, and lower_p and upper_p
-        in percent for each probability, such as lower_90.
+        One row a model and benchmark (or domain): model, family, benchmark, kind (`known family`,
+        or `new family`: drawn from the population of families), mean, median, sd, and lower_p and
+        upper_p in percent for each probability, such as lower_90.
 
     Raises:
         ValueError: If a family is unknown and looks like a misspelling, or an argument is off.
@@ -69,20 +72,19 @@ def predict(
     """
     if not prob or not all(0 < p < 1 for p in prob):
         raise ValueError(f"prob must be probabilities between 0 and 1, but is {prob!r}")
-    draws = predictive_draws(fit, models, kind=kind, new_families=new_families, seed=seed)
-    values = (
-        draws["score"].stack(sample=("chain", "draw")).transpose("model", "benchmark", "sample")
-    )
+    draws = predictive_draws(fit, models, of=of, kind=kind, new_families=new_families, seed=seed)
+    _, column = CELL[of]
+    values = draws[of].stack(sample=("chain", "draw")).transpose("model", column, "sample")
     known = fit.known_families
     families = [str(f) for f in draws.coords["family"].values]
-    n_benchmark = values.sizes["benchmark"]
+    n_column = values.sizes[column]
     table = pd.DataFrame(
         {
-            "model": np.repeat(draws.coords["model"].values, n_benchmark),
-            "family": np.repeat(families, n_benchmark),
-            "benchmark": np.tile(draws.coords["benchmark"].values, len(families)),
+            "model": np.repeat(draws.coords["model"].values, n_column),
+            "family": np.repeat(families, n_column),
+            column: np.tile(draws.coords[column].values, len(families)),
             "kind": np.repeat(
-                ["known family" if f in known else "new family" for f in families], n_benchmark
+                ["known family" if f in known else "new family" for f in families], n_column
             ),
         }
     )
@@ -106,43 +108,74 @@ def summary(draws: np.ndarray, prob: Sequence[float] = (0.5, 0.9)) -> dict[str, 
 
 
 def predictive_draws(
-    fit: Fit,
+    fit: Fit | Average,
     models: pd.DataFrame,
     *,
+    of: Quantity = "score",
     kind: Kind = "score",
     new_families: Sequence[str] = (),
     seed: int = 0,
 ) -> xr.Dataset:
-    """Joint predictive draws over models and benchmarks.
+    """Joint predictive draws over models and benchmarks, or loss domains.
 
     Draws belong together: averages over benchmarks, differences of models and probabilities of
     joint events follow from them. For the arguments and errors see `predict`.
 
     Returns:
-        Dataset with `score` of dims (chain, draw, model, benchmark) and the family of each model as
-        a coordinate.
+        Dataset with `score` of dims (chain, draw, model, benchmark), or `loss` with domain in place of
+        benchmark, and the family of each model as a coordinate. The draws of an average are in one
+        chain, its laws one after the other.
     """
+    if isinstance(fit, Average):
+        parts = {
+            name: predictive_draws(
+                part, models, of=of, kind=kind, new_families=new_families, seed=seed
+            )
+            for name, part in fit.fits.items()
+        }
+        return _mixed(parts, fit.weights)
     if kind not in ("score", "mean"):
         raise ValueError(f"kind must be 'score' or 'mean', but is {kind!r}")
+    if of not in CELL or (of == "loss" and "loss" not in fit.tree["log_likelihood"]):
+        raise ValueError(
+            f"of must be 'score', or 'loss' where the law has losses, but is {of!r} and the law is "
+            f"{type(fit.law).__name__}"
+        )
     design = _grid(fit, Observations(models), new_families)
-    values = _run(fit, design, seed)[kind]
-    names, benchmarks = design.labels("model"), design.labels("benchmark")
+    values = _run(fit, design, seed)[f"{kind} of {of}"]
+    _, column = CELL[of]
+    names, columns = design.labels("model"), design.labels(column)
     posterior = fit.tree["posterior"]
     return xr.Dataset(
         {
-            "score": (
-                ("chain", "draw", "model", "benchmark"),
-                values.reshape(*values.shape[:2], len(names), len(benchmarks)),
+            of: (
+                ("chain", "draw", "model", column),
+                values.reshape(*values.shape[:2], len(names), len(columns)),
             )
         },
         coords={
             "chain": posterior.coords["chain"],
             "draw": posterior.coords["draw"],
             "model": list(names),
-            "benchmark": list(benchmarks),
+            column: list(columns),
             "family": ("model", [design.labels("family")[f] for f in np.asarray(design.family)]),
         },
     )
+
+
+def _mixed(parts: dict[str, xr.Dataset], weights: dict[str, float]) -> xr.Dataset:
+    """Draws of several laws, each with its share of the number that the first has."""
+    stacked = {k: v.stack(sample=("chain", "draw")).reset_index("sample") for k, v in parts.items()}
+    total = next(iter(stacked.values())).sizes["sample"]
+    ends = np.round(np.cumsum([0.0, *weights.values()]) * total).astype(int)
+    chosen = [
+        part.isel(sample=np.linspace(0, part.sizes["sample"] - 1, n).round().astype(int))
+        for part, n in zip(stacked.values(), np.diff(ends), strict=True)
+    ]
+    joined = xr.concat(chosen, "sample").drop_vars(["chain", "draw"])
+    joined = joined.rename(sample="draw").expand_dims(chain=[0])
+    joined = joined.assign_coords(draw=np.arange(joined.sizes["draw"]))
+    return joined.transpose("chain", "draw", "model", ...)
 
 
 def log_score(
@@ -162,8 +195,8 @@ def log_score(
         The table of scores with a column log_score.
     """
     asked = observations.scores
-    seen = _seen(fit, observations.models)
-    others = seen[~seen.index.isin(pd.MultiIndex.from_frame(asked[CELL]))]
+    seen = _seen(fit, observations.models, "score")
+    others = seen[~seen.index.isin(pd.MultiIndex.from_frame(asked[CELL["score"]]))]
     cells = pd.concat([asked, others.reset_index()], ignore_index=True)
     observed = np.arange(len(cells)) >= len(asked)
     design = _design(fit, Observations(observations.models, cells), observed, new_families)
@@ -188,7 +221,7 @@ def posterior_predictive(fit: Fit, *, seed: int = 0) -> Fit:
     """
     seen = np.asarray(fit.design.observed)
     observed = fit.tree["log_likelihood"].to_dataset()
-    values = _run(fit, fit.design, seed)["score"][..., seen]
+    values = _run(fit, fit.design, seed)["score of score"][..., seen]
     tree = fit.tree.copy()
     tree["posterior_predictive"] = xr.DataTree(
         observed.assign(score=observed["score"].copy(data=values))
@@ -197,7 +230,7 @@ def posterior_predictive(fit: Fit, *, seed: int = 0) -> Fit:
 
 
 def _run(fit: Fit, design: Design, seed: int) -> dict[str, np.ndarray]:
-    """Means, scores and log densities at the cells of a design, shape (chain, draw, score_obs)."""
+    """Means, observations and log densities at the cells of a design, shape (chain, draw, cell)."""
     sizes = fit.tree["posterior"].sizes
     shape = sizes["chain"], sizes["draw"]
     with jax.enable_x64(fit.provenance["settings"]["x64"]):
@@ -209,26 +242,37 @@ def _run(fit: Fit, design: Design, seed: int) -> dict[str, np.ndarray]:
 
 def _grid(fit: Fit, models: Observations, new_families: Sequence[str]) -> Design:
     """Design with one cell for each model and benchmark of a fit."""
-    names, benchmarks = models.models["model"], fit.design.labels("benchmark")
-    cells = pd.MultiIndex.from_product([names, benchmarks], names=CELL)
-    score = _seen(fit, models.models)["score"].reindex(cells)
-    scores = score.fillna(0.5).reset_index()  # placeholders, for the law does not see them
-    return _design(fit, Observations(models.models, scores), score.notna().to_numpy(), new_families)
+    scores, seen = _cells(fit, models.models, "score")
+    return _design(fit, Observations(models.models, scores), seen, new_families)
 
 
-def _seen(fit: Fit, models: pd.DataFrame) -> pd.DataFrame:
-    """The scores that a fit has seen of these very models, by model and benchmark."""
+def _cells(fit: Fit, models: pd.DataFrame, of: Quantity) -> tuple[pd.DataFrame, np.ndarray]:
+    """One row a model and benchmark, or domain, with what the fit has seen there; and where it has."""
+    labels = fit.design.labels(CELL[of][1])
+    cells = pd.MultiIndex.from_product([models["model"], labels], names=CELL[of])
+    values = _seen(fit, models, of)[of].reindex(cells)
+    # placeholders, which the law does not see
+    return values.fillna(0.5).reset_index(), values.notna().to_numpy()
+
+
+def _seen(fit: Fit, models: pd.DataFrame, of: Quantity) -> pd.DataFrame:
+    """The scores, or losses, that a fit has seen of these very models, by model and column."""
     own = fit.observations
     same = own.models.merge(models, on=["model", "family", "params", "tokens"])["model"]
-    return own.scores[own.scores["model"].isin(same) & fit.seen].set_index(CELL)
+    rows, seen = (own.scores, fit.seen) if of == "score" else (own.losses, fit.losses_seen)
+    return rows[rows["model"].isin(same) & seen].set_index(CELL[of])
 
 
 def _design(
     fit: Fit, observations: Observations, observed: np.ndarray, new_families: Sequence[str]
 ) -> Design:
-    """The design of cells to predict, and of those that the fit has seen of the same models."""
+    """The design of scores to predict, and of all that the fit has seen of the same models."""
     _check_families(fit, observations.families, new_families)
-    return _at_centres(fit, fit.design_of(fit.complete(observations), observed))
+    losses, losses_seen = _cells(fit, observations.models, "loss")
+    units = fit.observations.losses.drop_duplicates("domain").set_index("domain")["unit"]
+    losses["unit"] = losses["domain"].map(units)
+    complete = fit.complete(Observations(observations.models, observations.scores, losses))
+    return _at_centres(fit, fit.design_of(complete, observed, losses_seen))
 
 
 def _at_centres(fit: Fit, design: Design) -> Design:
@@ -259,15 +303,20 @@ def _predictor(law_json: str) -> Callable[..., Any]:
     law = from_specification(json.loads(law_json), LAWS)
 
     def one(draw: dict[str, Any], key: Any, design: Design, position: dict[str, Any]) -> Any:
-        effects, noise = jax.random.split(key)
+        effects, noise, noise_of_losses = jax.random.split(key, 3)
         model = handlers.seed(given(law, draw, position), effects)
         trace = handlers.trace(model).get_trace(design)
         mu = trace["mu"]["value"][design.score_model, design.score_benchmark]
         score = trace["score"]["fn"].given(design.score)
-        return {
-            "mean": mu,
-            "score": jnp.clip(score.sample(noise), 0.0, 1.0),
+        found = {
+            "mean of score": mu,
+            "score of score": jnp.clip(score.sample(noise), 0.0, 1.0),
             "log_density": score.marginal.log_prob(design.score),
         }
+        if "loss" in trace:
+            losses = trace["loss"]["fn"].marginal
+            found["mean of loss"] = jnp.exp(losses.mean)
+            found["score of loss"] = jnp.exp(losses.sample(noise_of_losses))
+        return found
 
     return over_draws(one, 2)

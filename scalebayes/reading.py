@@ -26,6 +26,7 @@ def wide_tables(
     columns: Mapping[str, str],
     benchmarks: Sequence[str],
     *,
+    losses: Mapping[str, tuple[str, str]] | None = None,
     units: Mapping[str, float] | None,
     chance: Mapping[str, float] | None,
     items: Mapping[str, float] | None,
@@ -40,6 +41,7 @@ def wide_tables(
         table: a DataFrame or a CSV file.
         columns: our names of the columns of models -> the caller's.
         benchmarks: the columns that hold scores.
+        losses: domain -> the column that holds its losses, and their unit.
         units: column -> factor to a count.
         chance: benchmark -> chance level.
         items: benchmark -> number of items.
@@ -50,13 +52,15 @@ def wide_tables(
     """
     frame, source = _opened(table)
     benchmarks = [benchmarks] if isinstance(benchmarks, str) else list(benchmarks)
-    _require(frame, {**columns, **{name: name for name in benchmarks}}, source)
-    wanted = [*columns.values(), *benchmarks]
-    _refuse_extra(frame, wanted, source, extra, "name it in benchmarks=[...]")
-    twice = [name for name in benchmarks if wanted.count(name) > 1]
+    of_losses = {domain: column for domain, (column, _) in (losses or {}).items()}
+    named = {**columns, **{name: name for name in benchmarks}}
+    _require(frame, named | {f"loss on {d}": c for d, c in of_losses.items()}, source)
+    wanted = [*columns.values(), *benchmarks, *of_losses.values()]
+    _refuse_extra(frame, wanted, source, extra, "name it in benchmarks=[...] or losses={...}")
+    twice = [name for name in (*benchmarks, *of_losses.values()) if wanted.count(name) > 1]
     if twice:
         raise ObservationsError(
-            f"expected each benchmark once and apart from the other columns, got {quoted(twice)} "
+            f"expected each column of values once and apart from the others, got {quoted(twice)} "
             "twice: name a column for one purpose"
         )
     for argument, levels in (("chance", chance or {}), ("items", items or {})):
@@ -82,11 +86,20 @@ def wide_tables(
     ]
     cells = [rows for rows in cells if len(rows)]
     scores = pd.concat(cells) if cells else pd.DataFrame(columns=COLUMNS["scores"])
+    of_domains = [
+        pd.DataFrame(
+            {"model": models["model"], "domain": domain, "loss": frame[column], "unit": unit}
+        )[names(frame[column]).notna() & names(models["model"]).notna()]
+        for domain, (column, unit) in (losses or {}).items()
+    ]
+    of_domains = [rows for rows in of_domains if len(rows)]
     factors = _factors(units)
     return (
         Table("models", models, source, columns, factors),
         Table("scores", scores, source, {"model": columns["model"]}, factors, wide=True),
-        long_table("losses", None),
+        Table("losses", pd.concat(of_domains), source, {"model": columns["model"]}, factors)
+        if of_domains
+        else long_table("losses", None),
     )
 
 

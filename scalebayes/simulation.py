@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -39,16 +40,21 @@ def prior_predictive(
 
     Returns:
         DataTree with the groups prior and prior_predictive; `score` there has one dimension,
-        score_obs, in the order of `observations.scores`, and is clipped to [0, 1].
+        score_obs, in the order of `observations.scores`, and is clipped to [0, 1]; a law of losses has
+        `loss` beside it, of the dimension loss_obs, in the order of `observations.losses`.
     """
     with jax.enable_x64(True):
         design = designs.build(observations)
 
         run = _simulator(json.dumps(specification(law)))
-        values, scores = run(jax.random.split(jax.random.key(seed), draws), design)
+        values, observed = run(jax.random.split(jax.random.key(seed), draws), design)
+    observed = {k: np.asarray(v)[None] for k, v in observed.items()}
+    observed["score"] = np.clip(observed["score"], 0, 1)
+    if "loss" in observed:
+        observed["loss"] = np.exp(observed["loss"])
     sites = {
         "posterior": {k: np.asarray(v)[None] for k, v in values.items()},
-        "log_likelihood": {"score": np.clip(np.asarray(scores), 0, 1)[None]},
+        "log_likelihood": observed,
         "log_prior": {},
     }
     made = make_tree(law, design, sites, {"n_steps": np.ones((1, draws))})
@@ -62,18 +68,23 @@ def prior_predictive(
 
 @functools.lru_cache(maxsize=16)
 def _simulator(law_json: str) -> Callable[..., Any]:
-    """Compiled: keys and a design to parameters and scores."""
+    """Compiled: keys and a design to parameters and observed values."""
     law = from_specification(json.loads(law_json), LAWS)
 
-    def one(key: jax.Array, design: Design) -> tuple[dict[str, jax.Array], jax.Array]:
-        key, noise = jax.random.split(key)
+    def one(key: jax.Array, design: Design) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
+        key, noise, noise_of_losses = jax.random.split(key, 3)
         trace = handlers.trace(handlers.seed(law, key)).get_trace(design)
+        observed = {}
+        if "loss" in trace:  # the scores are those of the simulated losses
+            observed["loss"] = trace["loss"]["fn"].sample(noise_of_losses)
+            design = replace(design, log_loss=observed["loss"])
+            trace = handlers.trace(handlers.seed(law, key)).get_trace(design)
         values = {
             k: s["value"]
             for k, s in trace.items()
             if s["type"] in ("sample", "deterministic") and not s.get("is_observed")
         }
-        return values, trace["score"]["fn"].sample(noise)
+        return values, observed | {"score": trace["score"]["fn"].sample(noise)}
 
     return over_draws(one, 1)
 
@@ -81,7 +92,7 @@ def _simulator(law_json: str) -> Callable[..., Any]:
 def simulate(
     law: Law, observations: Observations, *, seed: int
 ) -> tuple[Observations, dict[str, np.ndarray]]:
-    """A table with simulated scores in place of the observed ones, and the parameters behind it.
+    """A table with simulated scores and losses for the observed ones, and the parameters behind it.
 
     Args:
         law: The law.
@@ -95,5 +106,7 @@ def simulate(
     tree = prior_predictive(law, observations, seed=seed, draws=1)
     score = tree["prior_predictive"]["score"].to_numpy().reshape(-1)
     truth = {str(k): v.to_numpy()[0, 0] for k, v in tree["prior"].to_dataset().data_vars.items()}
-    scores = observations.scores.assign(score=score)
-    return Observations(observations.models, scores), truth
+    scores, losses = observations.scores.assign(score=score), observations.losses
+    if "loss" in tree["prior_predictive"]:
+        losses["loss"] = tree["prior_predictive"]["loss"].to_numpy().reshape(-1)
+    return Observations(observations.models, scores, losses), truth

@@ -18,7 +18,7 @@ BENCHMARKS = {"arc": 0.25, "gsm": 0.0, "mmlu": 0.25, "wino": 0.5}
 
 
 def table(n_family: int = 8, n_size: int = 4, unknown_tokens: bool = False) -> sb.Observations:
-    """A full table of models with placeholder scores."""
+    """A full table of models with placeholder scores and losses."""
     rng = np.random.default_rng(0)
     rows = []
     for f in range(n_family):
@@ -33,7 +33,15 @@ def table(n_family: int = 8, n_size: int = 4, unknown_tokens: bool = False) -> s
         [(m, b, 0.5, 1000, chance) for m in models["model"] for b, chance in BENCHMARKS.items()],
         columns=["model", "benchmark", "score", "n_items", "chance"],
     )
-    return sb.Observations(models, scores)
+    losses = pd.DataFrame(
+        [
+            (m, domain, 1.2 * (n / 1e9) ** -0.1, "bits/byte")
+            for m, n in zip(models["model"], models["params"], strict=True)
+            for domain in (*BENCHMARKS, "c4")
+        ],
+        columns=["model", "domain", "loss", "unit"],
+    )
+    return sb.Observations(models, scores, losses)
 
 
 @pytest.fixture(scope="session")

@@ -82,7 +82,7 @@ def last_key(fit: sb.Fit) -> tuple[object, ...]:
         settings["warmup"],
         settings["target_accept"],
         settings["max_tree_depth"],
-        tuple(sorted(chains.global_sites(fit.law, fit.design))),
+        tuple(sorted(chains.dense_sites(fit.law, fit.design))),
     )
 
 

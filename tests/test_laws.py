@@ -27,6 +27,9 @@ VARIANTS = {
     "paper": sb.Sloth(specific=False, family_slopes=False, floor="known", link="logistic"),
     "skills with family slopes": sb.Sloth(specific=False, skills=3),
     "lineage": sb.Sloth(lineage=True),
+    "ladder on one loss": sb.Ladder(feature="c4", floor="known"),
+    "ladder of checkpoints": sb.Ladder(checkpoints=True, ceiling="learned", link="monotone"),
+    "ladder of FLOPs": sb.Ladder(inputs="flops"),
     "logistic, ceiling": sb.Sloth(link="logistic", ceiling="learned", deviations=False),
 }
 
@@ -43,7 +46,8 @@ def test_every_site_has_named_dims_of_its_shape(law: Law) -> None:
     data = design.build(table(unknown_tokens=True))
     sizes = {k: len(v) for k, v in data.coords} | {k: len(v) for k, v in law.coords().items()}
     k = len(law.coords().get("skill", [0]))
-    sizes |= {"score_obs": data.score.shape[0], "free_loading": (4 - 1) * k - k * (k - 1) // 2 + 1}
+    sizes |= {"score_obs": len(data.score), "loss_obs": len(data.log_loss)}
+    sizes |= {"free_loading": (4 - 1) * k - k * (k - 1) // 2 + 1}
     trace = handlers.trace(handlers.seed(law, 0)).get_trace(data)
     sites = {k: s for k, s in trace.items() if s["type"] in ("sample", "deterministic")}
     assert {"mu", "score"} <= set(sites)
@@ -100,6 +104,21 @@ def test_a_hidden_score_does_not_enter(law: Law) -> None:
     seen = np.arange(data.score.shape[0]) > 5
     hidden = data.observing(seen)
     changed = dataclasses.replace(hidden, score=np.where(seen, hidden.score, 0.9))
+    values = {
+        k: s["value"]
+        for k, s in handlers.trace(handlers.seed(law, 2)).get_trace(hidden).items()
+        if s["type"] == "sample" and not s["is_observed"]
+    }
+    one, other = (log_density(law, (d,), {}, values)[0] for d in (hidden, changed))
+    assert one == other
+
+
+@every_law
+def test_a_hidden_loss_does_not_enter(law: Law) -> None:
+    data = design.build(table())
+    seen = np.arange(len(data.log_loss)) > 5
+    hidden = dataclasses.replace(data, loss_observed=seen)
+    changed = dataclasses.replace(hidden, log_loss=np.where(seen, hidden.log_loss, 0.9))
     values = {
         k: s["value"]
         for k, s in handlers.trace(handlers.seed(law, 2)).get_trace(hidden).items()

@@ -7,15 +7,16 @@ import os
 from importlib.resources import files
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from scalebayes.csv_files import locate, read_csv
 from scalebayes.observations import Observations
 from scalebayes.rules import quoted, suggestion
 
-__all__ = ["benchmark_facts", "open_llm", "provenance", "read"]
+__all__ = ["benchmark_facts", "olmo_ladder", "open_llm", "provenance", "read"]
 
-BUNDLED = ("open_llm", "benchmarks")
+BUNDLED = ("open_llm", "benchmarks", "olmo_ladder")
 UNITS = {"params": 1e9, "tokens": 1e12}
 
 
@@ -47,6 +48,44 @@ def open_llm(*, mixtures: bool = False) -> Observations:
         chance=dict(zip(benchmarks, facts["chance"], strict=True)),
         items=dict(zip(benchmarks, facts["n_items"], strict=True)),
     )
+
+
+def olmo_ladder(*, checkpoints: bool = False) -> Observations:
+    """Return losses and accuracies of the OLMo model ladder: 16 small runs and two large ones.
+
+    A run's values are means over its last five checkpoints (of a large run, the last one's).
+
+    Args:
+        checkpoints: whether to include three earlier checkpoints of each small run, as models of
+            the same run.
+
+    Returns:
+        18 models of one family (66 with checkpoints), with 8 benchmarks and, as losses, `c4` in
+        nats per token and the task loss of each benchmark under its name, in bits per byte.
+
+    References:
+        Bhagia et al., Establishing Task Scaling Laws via Compute-Efficient Model Ladders, 2024.
+        https://arxiv.org/abs/2412.04403. `provenance("olmo_ladder")` has the details.
+    """
+    facts = provenance("olmo_ladder")
+    benchmarks = list(facts["n_items"])
+    table = pd.read_csv(str(_bundled("olmo_ladder.csv"))).sort_values("tokens", kind="stable")
+    order = table.groupby("run").cumcount(ascending=False)
+    final, earlier = table[order < 5].groupby("run").mean(), table[order >= 5]
+    final["tokens"] = table.groupby("run")["tokens"].max()
+    final = final.sort_values(["params", "tokens"]).reset_index()
+    final["model"] = final["run"]
+    if checkpoints:
+        billions = (earlier["tokens"] / 1e9).map("{:.1f}B".format)
+        final = pd.concat([final, earlier.assign(model=earlier["run"] + " at " + billions)])
+    models = final[["model", "run", "params", "tokens"]].assign(family="olmo-ladder")
+    scores = final.melt("model", benchmarks, "benchmark", "score")
+    for column in ("n_items", "chance"):
+        scores[column] = scores["benchmark"].map(facts[column])
+    losses = final.melt("model", ["c4", *(f"{b}_loss" for b in benchmarks)], "domain", "loss")
+    losses["domain"] = losses["domain"].str.removesuffix("_loss")
+    losses["unit"] = np.where(losses["domain"] == "c4", "nats/token", "bits/byte")
+    return Observations(models, scores, losses)
 
 
 def benchmark_facts() -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """The laws, one paper a file. A new law is a file here and a line in `LAWS`."""
 
 from scalebayes.laws.baselines import FamilyIntercept, SharedIntercept, SizeAndTokens
+from scalebayes.laws.ladder import Ladder
 from scalebayes.laws.law import Law, priors
 from scalebayes.laws.sloth import Sloth
 
@@ -9,6 +10,7 @@ LAWS: dict[str, type] = {
     "SharedIntercept": SharedIntercept,
     "FamilyIntercept": FamilyIntercept,
     "SizeAndTokens": SizeAndTokens,
+    "Ladder": Ladder,
 }
 """Every law by its name; `{"schema": ...}` specifications and the command line refer to it."""
 

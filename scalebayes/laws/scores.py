@@ -16,14 +16,20 @@ if TYPE_CHECKING:
     from scalebayes.design import Design
 
 
-def inputs(design: Design) -> Array:
-    """Inputs of each model, shape (model, input); an unknown token count is a latent variable."""
-    log_tokens, reference = jnp.asarray(design.log_tokens), design.reference
+def log_tokens(design: Design) -> Array:
+    """Log D of each model, shape (model,); an unknown token count is a latent variable."""
+    known, reference = jnp.asarray(design.log_tokens), design.reference
     if n := design.unknown_tokens.shape[0]:
         with plate("model_without_tokens", n):
             latent = sample("log_d", dist.Normal(reference.log_d0, reference.log_d_sd))
-        log_tokens = log_tokens.at[design.unknown_tokens].set(latent)
-    return curves.inputs(design.log_params, log_tokens, reference.log_n0, reference.log_d0)
+        return known.at[design.unknown_tokens].set(latent)
+    return known
+
+
+def inputs(design: Design) -> Array:
+    """Inputs of each model, shape (model, input)."""
+    reference = design.reference
+    return curves.inputs(design.log_params, log_tokens(design), reference.log_n0, reference.log_d0)
 
 
 def chance_prior(chance: Array) -> dist.Distribution:
@@ -84,7 +90,13 @@ def response(design: Design, law: Any) -> Response:
 
 
 def observe(
-    eta: Array, to_score: Response, design: Design, law: Any, shared: Array | None = None
+    eta: Array,
+    to_score: Response,
+    design: Design,
+    law: Any,
+    shared: Array | None = None,
+    own: Array | float = 0.0,
+    items: Array | float = 1.0,
 ) -> None:
     """Noise: abilities eta, shape (model, benchmark), to observed scores.
 
@@ -96,7 +108,10 @@ def observe(
         design: The data.
         law: A law with the priors sigma and delta.
         shared: Ability on each benchmark that goes with a deviation of one, for the deviations that
-            a model shows on all benchmarks, shape (deviation, benchmark); by default none.
+            a model shows on all benchmarks, shape (deviation, benchmark) or (deviation, model,
+            benchmark); by default none.
+        own: Standard deviation of further deviations of ability, shape (model, benchmark).
+        items: Share of the sampling of items that is each score's own.
     """
     with plate("benchmark", design.chance.shape[0]):
         sigma = sample("sigma", law.sigma)
@@ -104,9 +119,11 @@ def observe(
     mu, slope = curves.accuracy(eta, *to_score)
     deterministic("mu", mu)
     # sigma: between evaluations; delta: between models alike, so that it vanishes at either end
-    extra = sigma**2 + (delta * slope) ** 2
+    extra = sigma**2 + (delta**2 + own**2) * slope**2
     cell = design.score_model, design.score_benchmark
     n_items = jnp.full(mu.shape, jnp.inf).at[cell].set(design.n_items)
-    sd = likelihoods.score_sd(mu, extra, n_items)
-    shared = slope * (jnp.zeros((0, 1, 1)) if shared is None else shared[:, None])
+    sd = likelihoods.score_sd(mu, extra, n_items / items)
+    if shared is None:
+        shared = jnp.zeros((0, 1, 1))
+    shared = slope * (shared[:, None] if shared.ndim == 2 else shared)
     sample("score", likelihoods.Scores(mu, sd, shared, cell, design.observed), obs=design.score)

@@ -1,0 +1,225 @@
+"""The published protocol of model ladders: two large runs from sixteen small ones.
+
+    python -m benchmarks.ladder_protocol --out out/ladder
+
+First the rolling test, on the small runs alone: fit on the runs up to each size, predict the next
+size up, beside the separate fits of the paper with a bootstrap over runs. All choices were made
+there. Then the two targets, with an average over features as the default. Writes rolling.csv,
+predictions.csv, features.csv and summary.json. `--rolling` leaves out the targets.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+
+import numpy as np
+import pandas as pd
+import scoringrules
+from scipy.optimize import least_squares
+from scipy.special import expit, logit
+
+import scalebayes as sb
+from benchmarks.runs import options, report, sizes
+from scalebayes.averaging import sizes as by_size
+from scalebayes.diagnostics import ConvergenceWarning
+
+LAWS = {"task": sb.Ladder(), "c4": sb.Ladder(feature="c4")}
+TARGETS = ["7b-4t", "13b-5t"]
+PUBLISHED = {"task": (3.8, 4.2), "c4": (2.0, 3.5)}
+"""Mean absolute errors of the paper in points on the two targets, https://arxiv.org/abs/2412.04403."""
+
+OLMO_32B = {
+    "hellaswag": 0.853,
+    "arc_challenge": 0.668,
+    "arc_easy": 0.888,
+    "piqa": 0.836,
+    "csqa": 0.754,
+    "socialiqa": 0.623,
+    "openbookqa": 0.532,
+}
+"""Accuracy of OLMo 2 32B on the tasks that the authors had forecast, as they published it."""
+
+BOOTSTRAP = 50
+
+
+def main() -> None:
+    parser = options(__doc__, draws=1000, warmup=1000, chains=4)
+    parser.add_argument("--rolling", action="store_true", help="without the targets")
+    args = parser.parse_args()
+    warnings.simplefilter("ignore", ConvergenceWarning)  # verdicts are reported
+    args.out.mkdir(parents=True, exist_ok=True)
+    observations = sb.datasets.olmo_ladder()
+    started = time.perf_counter()
+    rolling, verdicts = roll(observations, args)
+    rolling.to_csv(args.out / "rolling.csv", index=False)
+    table = rolling.groupby(["method", "fold"], sort=False).apply(figures, include_groups=False)
+    overall = rolling.groupby("method", sort=False).apply(figures, include_groups=False)
+    print(table.round(3).to_string(), overall.round(3).to_string(), sep="\n\n")
+    summary = {"rolling": overall.round(4).to_dict("index")}
+    if not args.rolling:
+        summary |= targets(observations, args, verdicts)
+    summary |= {
+        "verdicts": {k: str(v) for k, v in verdicts.items()},
+        "failed_fits": [k for k, v in verdicts.items() if not v.passed],
+        "seconds": round(time.perf_counter() - started, 1),
+    }
+    report(args, summary)
+
+
+def roll(observations, args):  # type: ignore[no-untyped-def]
+    """Each size from the smaller ones, by every law and by the naive way."""
+    rows, verdicts = [], {}
+    small = by_size(observations, TARGETS)
+    for number, (_, models) in enumerate(small[1:], start=1):
+        larger = [m for _, group in small[number:] for m in group]
+        truth = observations.only(models=models)
+        for name, law in LAWS.items():
+            fit = sb.fit(
+                law, observations, seed=number, hold_out=[*larger, *TARGETS], **sizes(args)
+            )
+            verdicts[f"{name}, {models[0]}"] = fit.verdict
+            print(f"{name} -> {models[0]}: {fit.verdict}", fit.provenance["seconds"], flush=True)
+            draws = sb.predictive_draws(fit, truth.models)["score"]
+            rows.append(scored(draws, truth).assign(method=name, fold=models[0]))
+        seen = observations.without(models=[*larger, *TARGETS])
+        for name, law in LAWS.items():
+            draws = separate_fits(seen, truth, law.feature, np.random.default_rng(number))
+            rows.append(scored(draws, truth).assign(method=f"separate, {name}", fold=models[0]))
+    return pd.concat(rows), verdicts
+
+
+def targets(observations, args, verdicts):  # type: ignore[no-untyped-def]
+    """The two large runs, and the authors' forecast of a larger one."""
+    average = sb.average(LAWS, observations, seed=0, hold_out=TARGETS, **sizes(args))
+    verdicts |= {f"{k}, all": fit.verdict for k, fit in average.fits.items()}
+    truth = observations.only(models=TARGETS)
+    parts = {"average": average, **average.fits}
+    rows = {
+        k: scored(sb.predictive_draws(f, truth.models)["score"], truth) for k, f in parts.items()
+    }
+    both = pd.concat([t.assign(feature=k) for k, t in rows.items()])
+    both = both.rename(columns={"model": "target", "benchmark": "task"})
+    both[both["feature"] == "average"].to_csv(args.out / "predictions.csv", index=False)
+    both.to_csv(args.out / "features.csv", index=False)
+    found = both.groupby(["feature", "target"], sort=False).apply(figures, include_groups=False)
+    print(found.round(3).to_string())
+    large = pd.DataFrame(
+        {"model": ["32b-6t"], "family": ["olmo-ladder"], "params": [32e9], "tokens": [6e12]}
+    )
+    forecast = sb.predict(average, large).set_index("benchmark").loc[list(OLMO_32B)]
+    forecast["observed"] = pd.Series(OLMO_32B)
+    inside = forecast["observed"].between(forecast["lower_90"], forecast["upper_90"])
+    print(forecast.drop(columns=["model", "family", "kind"]).round(3).to_string())
+    return {
+        "weights": average.weights,
+        "targets": {
+            f"{feature}, {target}": values
+            for (feature, target), values in found.round(4).to_dict("index").items()
+        },
+        "covered_90": int(inside90(rows["average"]).sum()),
+        "covered_50": int(rows["average"].pipe(inside50).sum()),
+        "forecast_32b_covered_90": int(inside.sum()),
+        "published_error": PUBLISHED,
+    }
+
+
+def scored(draws, truth):  # type: ignore[no-untyped-def]
+    """Intervals, error and CRPS of draws (chain, draw, model, benchmark) beside the truth."""
+    table = truth.scores.rename(columns={"score": "observed"})[["model", "benchmark", "observed"]]
+    stacked = draws.stack(sample=("chain", "draw")).transpose("model", "benchmark", "sample")
+    cells = np.stack(
+        [
+            stacked.sel(model=m, benchmark=b).to_numpy()
+            for m, b in zip(table["model"], table["benchmark"], strict=True)
+        ]
+    )
+    columns = sb.summary(cells)
+    return table.assign(
+        **columns,
+        error=(columns["median"] - table["observed"]).abs(),
+        crps=scoringrules.crps_ensemble(table["observed"].to_numpy(), cells),
+    )
+
+
+def inside90(table: pd.DataFrame) -> pd.Series:
+    return table["observed"].between(table["lower_90"], table["upper_90"])
+
+
+def inside50(table: pd.DataFrame) -> pd.Series:
+    return table["observed"].between(table["lower_50"], table["upper_50"])
+
+
+def figures(table: pd.DataFrame) -> pd.Series:
+    return pd.Series(
+        {
+            "cells": len(table),
+            "error": 100 * table["error"].mean(),
+            "bias": 100 * (table["median"] - table["observed"]).mean(),
+            "crps": 100 * table["crps"].mean(),
+            "coverage_90": inside90(table).mean(),
+            "coverage_50": inside50(table).mean(),
+            "width_90": 100 * (table["upper_90"] - table["lower_90"]).mean(),
+        }
+    )
+
+
+def separate_fits(seen, truth, feature, rng):  # type: ignore[no-untyped-def]
+    """The two steps of the paper by least squares, task by task, on resampled runs.
+
+    A draw is the prediction from one resample plus a residual of each step, drawn again.
+    """
+    import xarray as xr
+
+    models, target = seen.models, truth.models
+    scores = seen.to_wide().set_index("model")
+    losses = seen.losses.pivot(index="model", columns="domain", values="loss").loc[models["model"]]
+    draws = np.empty((BOOTSTRAP, len(target), len(seen.benchmarks)))
+    for j, benchmark in enumerate(seen.benchmarks):
+        y = losses[benchmark if feature == "task" else feature].to_numpy()
+        accuracy = scores[benchmark].loc[models["model"]].to_numpy()
+        for i in range(BOOTSTRAP):
+            at = rng.integers(len(models), size=len(models))
+            surface, spread1 = step_1(models.iloc[at], y[at])
+            sigmoid, spread2 = step_2(y[at], accuracy[at])
+            loss = surface(target) * np.exp(spread1 * rng.normal(size=len(target)))
+            draws[i, :, j] = sigmoid(loss) + spread2 * rng.normal(size=len(target))
+    return xr.DataArray(
+        np.clip(draws, 0, 1)[None],
+        dims=("chain", "draw", "model", "benchmark"),
+        coords={"model": target["model"].to_list(), "benchmark": list(seen.benchmarks)},
+    )
+
+
+def step_1(models, y):  # type: ignore[no-untyped-def]
+    n0, d0 = (np.log(models[c]).mean() for c in ("params", "tokens"))
+
+    def surface(p, at):  # type: ignore[no-untyped-def]
+        E, A, B, alpha, beta = np.exp(p)
+        n, d = np.log(at["params"]).to_numpy() - n0, np.log(at["tokens"]).to_numpy() - d0
+        return E + A * np.exp(-alpha * n) + B * np.exp(-beta * d)
+
+    start = np.log([y.mean() / 3] * 3 + [0.3, 0.3])
+    low, high = np.log([1e-4, 1e-4, 1e-4, 0.02, 0.02]), np.log([10, 10, 10, 1.5, 1.5])
+    found = least_squares(
+        lambda p: np.log(surface(p, models)) - np.log(y), start, bounds=(low, high), loss="huber",
+        f_scale=1e-3,
+    )  # fmt: skip
+    return lambda at: surface(found.x, at), np.std(found.fun)
+
+
+def step_2(y, accuracy):  # type: ignore[no-untyped-def]
+    def sigmoid(p, x):  # type: ignore[no-untyped-def]
+        low, high, k, middle = expit(p[0]), expit(p[1]), np.exp(p[2]), p[3]
+        return low + (high - low) * expit(-k * (x - middle))
+
+    start = [logit(max(accuracy.min() - 0.02, 0.05)), 2.0, np.log(5.0), y.min()]
+    found = least_squares(
+        lambda p: sigmoid(p, y) - accuracy, start,
+        bounds=([-4, 0, np.log(0.2), 0.0], [2, 6, np.log(50), 8.0]),
+    )  # fmt: skip
+    return lambda x: sigmoid(found.x, x), np.std(found.fun)
+
+
+if __name__ == "__main__":
+    main()

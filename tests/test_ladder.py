@@ -1,0 +1,197 @@
+"""Ladders: the published curves on fixed inputs, recovery of simulated ladders, checkpoints, averages."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import fit_quietly
+from numpyro import distributions as dist
+from numpyro import handlers
+from scipy.special import expit, logit
+
+import scalebayes as sb
+from scalebayes import averaging, curves, design, levels
+from scalebayes.laws.ladder import KNOTS, _slopes
+from scalebayes.simulation import simulate
+
+TASKS = {"easy": 0.25, "hard": 0.25, "pair": 0.5}
+
+
+def ladder(sizes: int = 4, checkpoints: int = 1) -> sb.Observations:
+    """Runs of some sizes and four lengths each, with placeholder losses and scores."""
+    rows = []
+    for s in range(sizes):
+        for multiple in (1, 2, 5, 10):
+            params, run = 2e8 * 2.0**s, f"{s}-{multiple}"
+            for c in range(checkpoints):
+                tokens = 20 * params * multiple * (checkpoints - c) / checkpoints
+                rows.append((f"{run}-{c}", run, "one", params, tokens))
+    models = pd.DataFrame(rows, columns=["model", "run", "family", "params", "tokens"])
+    cells = models[["model"]].merge(pd.DataFrame({"name": list(TASKS)}), how="cross")
+    scores = cells.rename(columns={"name": "benchmark"}).assign(score=0.5, n_items=2000)
+    scores["chance"] = scores["benchmark"].map(TASKS)
+    losses = cells.rename(columns={"name": "domain"}).assign(loss=1.1, unit="bits/byte")
+    return sb.Observations(models, scores, losses)
+
+
+def values(law: sb.Ladder, data: design.Design, seed: int = 0) -> dict[str, np.ndarray]:
+    trace = handlers.trace(handlers.seed(law, seed)).get_trace(data)
+    return {
+        k: np.asarray(s["value"])
+        for k, s in trace.items()
+        if s["type"] == "sample" and not s["is_observed"]
+    }
+
+
+def test_step_1_is_the_published_surface() -> None:
+    """log_L is log(E + A / N^alpha + B / D^beta) where families and discrepancy are at rest."""
+    data, law = design.build(ladder()), sb.Ladder()
+    sites = values(law, data)
+    for name in ("g", "z_part"):
+        sites[name] = np.zeros_like(sites[name])
+    trace = handlers.trace(handlers.substitute(handlers.seed(law, 0), sites)).get_trace(data)
+    level = np.exp(np.asarray(data.reference.log_loss0) + sites["level_f"][0])
+    typical = np.array([sites["e"], sites["a"]])[:, None]
+    e, a = expit(typical + sites["spread_share"][:, None] * sites["z_share"])
+    E, A, B = (level * share for share in (e, (1 - e) * a, (1 - e) * (1 - a)))
+    alpha, beta = (np.asarray(trace[k]["value"]) for k in ("alpha", "beta"))
+    n0, d0, _ = np.exp(data.reference.middle)
+    N, D = np.exp(data.log_params)[:, None], np.exp(data.log_tokens)[:, None]
+    expected = E + A * n0**alpha / N**alpha + B * d0**beta / D**beta
+    np.testing.assert_allclose(np.exp(trace["log_L"]["value"]), expected, rtol=1e-5)
+    # the steepness at (N0, D0) is what was sampled
+    np.testing.assert_allclose(alpha * A / level, np.exp(sites["log_fall"][0]), rtol=1e-5)
+
+
+def test_step_2_is_the_published_sigmoid_of_the_observed_loss() -> None:
+    observations = ladder()
+    losses = observations.losses
+    losses["loss"] = np.linspace(0.7, 1.3, len(losses))
+    data = design.build(sb.Observations(observations.models, observations.scores, losses))
+    law = sb.Ladder()
+    sites = values(law, data)
+    sites["h_at"] = np.zeros_like(sites["h_at"])
+    trace = handlers.trace(handlers.substitute(handlers.seed(law, 0), sites)).get_trace(data)
+    relative = np.exp(data.log_loss.reshape(-1, 3) - data.reference.log_loss0) - 1
+    eta = logit(data.reference.typical) + sites["b_f"] - np.exp(sites["log_k"]) * relative
+    expected = sites["gamma"] + (1 - sites["gamma"]) * expit(eta)
+    np.testing.assert_allclose(trace["mu"]["value"], expected, rtol=1e-5)
+
+
+def test_flops_are_one_input() -> None:
+    law = sb.Ladder(inputs="flops")
+    E, A, alpha = np.full((2, 1), 1.0), np.full((2, 1, 1), 2.0), np.full((1, 1), 0.5)
+    c = np.log([[1.0], [4.0]])
+    np.testing.assert_allclose(curves.surface(E, A, alpha, c), [[3.0], [2.0]])
+    assert law.coords()["part"] == ["E", "C"]
+
+
+def test_the_discrepancy_spreads_with_distance() -> None:
+    u = np.array([0.0, 0.5, 1.0, 2.0, 4.0, -2.0])
+    sd = np.sqrt((np.asarray(_slopes(u)) ** 2).sum(axis=1))
+    assert sd[0] == sd[1] == 0
+    assert sd[5] == pytest.approx(sd[3])
+    assert (np.diff(sd[1:5]) > 0).all()
+    assert sd[4] ** 2 == pytest.approx(4.0**3 / 3, rel=0.03)
+    assert KNOTS[-1] > 5
+
+
+def test_a_feature_without_losses_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"feature 'c4' needs losses on \['c4'\]"):
+        sb.fit(sb.Ladder(feature="c4"), ladder(), seed=0, draws=1, warmup=1)
+
+
+LARGE = ladder(sizes=5)
+
+
+@pytest.fixture(scope="module")
+def simulated() -> tuple[sb.Observations, dict[str, np.ndarray]]:
+    return simulate(sb.Ladder(), LARGE, seed=5)
+
+
+@pytest.fixture(scope="module")
+def fitted(simulated: tuple[sb.Observations, dict[str, np.ndarray]]) -> sb.Fit:
+    hidden = [m for m in simulated[0].models["model"] if m.startswith("4")]
+    return fit_quietly(
+        sb.Ladder(), simulated[0], seed=0, draws=300, warmup=400, hold_out=hidden,
+        reference=design.build(LARGE).reference,  # the very law that the table was simulated from
+    )  # fmt: skip
+
+
+def test_hidden_larger_runs_are_inside(fitted: sb.Fit) -> None:
+    table = fitted.observations
+    large = table.models[table.models["model"].isin(fitted.held_out)]
+    for of, truth in (("score", table.scores), ("loss", table.losses)):
+        found = sb.predict(fitted, large, of=of).merge(  # type: ignore[arg-type]
+            truth, on=["model", "benchmark" if of == "score" else "domain"]
+        )
+        assert len(found) == 12
+        assert found[of].between(found["lower_90"], found["upper_90"]).mean() >= 0.7
+        width = found["upper_90"] - found["lower_90"]
+        assert (width > 0).all()
+        assert width.max() < 0.5
+
+
+def test_saved_fits_predict_alike(fitted: sb.Fit, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    again = sb.load(fitted.save(tmp_path / "fit.nc"))
+    large = fitted.observations.models.iloc[-2:]
+    pd.testing.assert_frame_equal(sb.predict(again, large), sb.predict(fitted, large))
+
+
+def test_uncertainty_of_the_loss_reaches_the_score(fitted: sb.Fit) -> None:
+    """Plugging in the mean of step 1, as separate fits do, gives narrower intervals."""
+    large = fitted.observations.models[fitted.observations.models["model"].isin(fitted.held_out)]
+    post = fitted.tree["posterior"].to_dataset().copy(deep=True)
+    of_step_1 = ["e", "a", "spread_share", "z_share", "log_fall", "level_f", "tau_share", "z_part"]
+    for name in [*of_step_1, "t", "g"]:
+        post[name] = 0 * post[name] + post[name].mean(("chain", "draw"))
+    tree = fitted.tree.copy()
+    tree["posterior"] = type(tree)(post)
+    plugged = dataclasses.replace(fitted, tree=tree)
+    joint, narrow = (
+        sb.predict(f, large, kind="mean", prob=[0.9]).eval("upper_90 - lower_90")
+        for f in (fitted, plugged)
+    )
+    assert joint.mean() > narrow.mean()
+    assert (joint > 0.95 * narrow).all()
+
+
+def test_a_run_is_one_level_however_many_checkpoints() -> None:
+    law, data = sb.Ladder(checkpoints=True), design.build(ladder(sizes=2, checkpoints=3))
+    assert values(law, data)["z_run"].shape == (8, 3)
+    assert levels.local_dim(law, "z_run") == "run"
+    assert data.final.sum() == 8
+
+
+def test_checkpoints_of_one_run_need_the_choice() -> None:
+    with pytest.raises(ValueError, match="several checkpoints of one run"):
+        sb.fit(sb.Ladder(), ladder(sizes=2, checkpoints=2), seed=0, draws=1, warmup=1)
+
+
+def test_stacking_finds_the_better_law() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=400)
+    right, wrong = dist.Normal(0.0, 1.0), dist.Normal(1.5, 1.0)
+    density = np.stack([np.asarray(d.log_prob(truth)) for d in (right, wrong)], axis=1)
+    weights = averaging.stacking(density)
+    assert weights.sum() == pytest.approx(1)
+    assert weights[0] > 0.9
+    half = np.where(np.arange(400)[:, None] % 2, density, density[:, ::-1])
+    np.testing.assert_allclose(averaging.stacking(half), 0.5, atol=0.06)
+
+
+def test_an_average_mixes_draws(fitted: sb.Fit) -> None:
+    both = sb.Average({"a": fitted, "b": fitted}, {"a": 0.25, "b": 0.75}, pd.DataFrame())
+    large = fitted.observations.models.iloc[-2:]
+    draws = sb.predictive_draws(both, large)["score"]
+    assert dict(draws.sizes) == {"chain": 1, "draw": 600, "model": 2, "benchmark": 3}
+    one, mixed = sb.predict(fitted, large), sb.predict(both, large)
+    np.testing.assert_allclose(mixed["median"], one["median"], atol=0.02)
+
+
+def test_an_average_needs_three_sizes() -> None:
+    with pytest.raises(ValueError, match="three sizes are needed"):
+        sb.average({"a": sb.Ladder(), "b": sb.Ladder(inputs="flops")}, ladder(sizes=2), seed=0)
