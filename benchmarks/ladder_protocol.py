@@ -40,7 +40,7 @@ OLMO_32B = {
 }
 """Accuracy of OLMo 2 32B on the tasks that the authors had forecast, as they published it."""
 
-BOOTSTRAP = 50
+BOOTSTRAP = 40
 
 
 def main() -> None:

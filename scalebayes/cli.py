@@ -46,6 +46,12 @@ Saved = Annotated[Path, typer.Argument(metavar="FIT.nc", help="A fit that `fit` 
 
 @app.command()
 def demo(
+    law: Annotated[
+        str,
+        typer.Option(
+            help="sloth: the largest model of ten families; ladder: two runs from sixteen small ones."
+        ),
+    ] = "sloth",
     seed: Seed = 0,
     draws: Draws = DEMO_DRAWS,
     warmup: Warmup = DEMO_WARMUP,
@@ -55,28 +61,28 @@ def demo(
     ),
     json: Json = False,
 ) -> None:
-    r"""Predict the largest model of ten families from the rest of public scores.
+    r"""Predict the largest models of a bundled table from the rest.
 
-    Fits the bundled table without these ten models, prints a 90% interval beside each of their
-    scores and the share of scores inside, and draws the picture.
+    Fits the table without these models, prints a 90% interval beside each of their scores and the
+    share of scores inside, and draws the picture.
 
     \b
-    Example:
+    Examples:
       scalebayes demo --out out/demo
+      scalebayes demo --law ladder
     """
     import scalebayes as sb
     from scalebayes import demo as demonstration
     from scalebayes.about import headline, verdict
 
+    made, observations, hold_out = demonstration.task(law)
     out.mkdir(parents=True, exist_ok=True)
-    observations = demonstration.observations()
-    hold_out = demonstration.largest(observations)
     typer.echo(
         f"fitting {observations}, {len(hold_out)} models held out (a minute or two on two cores)",
         err=True,
     )
     fit = sb.fit(
-        sb.Sloth(), observations, seed=seed, draws=draws, warmup=warmup, chains=chains,
+        made, observations, seed=seed, draws=draws, warmup=warmup, chains=chains,
         hold_out=hold_out, progress=_progress(json),
     )  # fmt: skip
     table = demonstration.held_out(fit, seed=seed)
@@ -105,14 +111,15 @@ def fit_(
     law: Annotated[
         str,
         typer.Argument(
-            metavar="LAW", help="sloth, shared-intercept, family-intercept or size-and-tokens."
+            metavar="LAW",
+            help="sloth, ladder, shared-intercept, family-intercept or size-and-tokens.",
         ),
     ],
     table: Annotated[
         str,
         typer.Argument(
             metavar="TABLE.csv",
-            help="One row a model, one column a benchmark; open_llm is the bundled table.",
+            help="One row a model, one column a benchmark; open_llm and olmo_ladder are bundled.",
         ),
     ],
     out: Annotated[Path, typer.Option(help="The file to write.")] = Path("fit.nc"),
@@ -130,6 +137,17 @@ def fit_(
         list[str], typer.Option(metavar="MODEL", help="Model the law may not see; may be repeated.")
     ] = [],  # noqa: B006
     skills: Annotated[int | None, typer.Option(min=1, help="Number of skills (sloth).")] = None,
+    loss: Annotated[
+        list[str],
+        typer.Option(
+            metavar="DOMAIN=COLUMN:UNIT",
+            help="Column of losses, in nats/token or bits/byte; may be repeated.",
+        ),
+    ] = [],  # noqa: B006
+    feature: Annotated[
+        str | None,
+        typer.Option(help="Loss that drives accuracy: task, or a domain (ladder)."),
+    ] = None,
     chance: Annotated[
         list[str],
         typer.Option(metavar="BENCHMARK=LEVEL", help="Score of guessing; may be repeated."),
@@ -152,16 +170,18 @@ def fit_(
     Number of items and chance level of a benchmark with a well-known name are looked up.
 
     \b
-    Example:
+    Examples:
       scalebayes fit sloth scores.csv --benchmarks mmlu,gsm8k \
           --units params=1e9,tokens=1e12 --out fit.nc
+      scalebayes fit ladder runs.csv --benchmarks mmlu,piqa \
+          --loss c4=c4_loss:nats/token --feature c4 --out ladder.nc
     """
     import scalebayes as sb
     from scalebayes import options
     from scalebayes.about import about, headline
     from scalebayes.demo import accuracy, held_out
 
-    made = options.law(law, skills)
+    made = options.law(law, skills, feature)
     if not out.parent.is_dir():
         raise FileNotFoundError(f"--out {out}: there is no folder {out.parent}")
     names = {"model": model_col, "family": family_col, "params": params_col, "tokens": tokens_col}
@@ -169,6 +189,7 @@ def fit_(
         table,
         benchmarks,
         names,
+        losses=options.losses(loss),
         units=options.factors("--units", [units]),
         chance=options.factors("--chance", chance),
         items=options.factors("--items", items),

@@ -1,4 +1,4 @@
-"""The demonstration: the largest model of ten families, held out, predicted and compared."""
+"""The demonstrations: large models, held out, predicted from smaller ones and compared."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scalebayes.datasets import open_llm
+from scalebayes.datasets import olmo_ladder, open_llm
+from scalebayes.laws import Ladder, Sloth
 from scalebayes.prediction import predict
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from scalebayes.laws import Law
     from scalebayes.observations import Observations
     from scalebayes.posterior import Fit
 
@@ -42,7 +44,26 @@ Six others were run for half of the models only. The last, truthfulqa, is no tes
 rises with size: among small models its score falls.
 """
 
+LARGE_RUNS = ("7b-4t", "13b-5t")
+"""The runs that the authors of the OLMo ladder predicted from its sixteen small ones."""
+
 PROB = (0.5, 0.9)
+
+
+def task(name: str) -> tuple[Law, Observations, list[str]]:
+    """What a demonstration fits: the law, the observations and the models to hold out.
+
+    Args:
+        name: `sloth`, or `ladder`.
+
+    Raises:
+        ValueError: If there is no demonstration of that name.
+    """
+    if name == "sloth":
+        return Sloth(), (table := observations()), largest(table)
+    if name == "ladder":
+        return Ladder(feature="c4"), olmo_ladder(), list(LARGE_RUNS)
+    raise ValueError(f"there are demonstrations of sloth and ladder, but not of {name!r}")
 
 
 def observations() -> Observations:

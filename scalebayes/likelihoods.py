@@ -1,4 +1,4 @@
-"""The distributions of observed scores, safe at the ends of [0, 1], and of observed losses."""
+"""The distribution of observed scores, safe at the ends of [0, 1], and of the logs of losses."""
 
 from __future__ import annotations
 
@@ -27,19 +27,20 @@ def score_sd(mu: Array, extra: Array, n_items: Array) -> Array:
     return jnp.sqrt(mu * (1 - mu) / n_items + extra)
 
 
-class Scores(dist.Distribution):  # type: ignore[misc]  # NumPyro has no types
-    """Scores with normal noise of their own, and deviations that the scores of one model share.
+class Noisy(dist.Distribution):  # type: ignore[misc]  # NumPyro has no types
+    """Values with normal noise of their own, and deviations that the values of one model share.
 
-    The scores of a model are normal with covariance diag(sd^2) + shared' shared. All scores are one
-    event, of shape (score_obs,); those that are not observed do not enter the density.
+    The values of a model, its scores or the logs of its losses, are normal with covariance
+    diag(sd^2) + shared' shared. All values are one event, of shape (value,), those not observed too,
+    but these do not enter the density.
 
     Args:
-        mean: Expected scores, shape (model, benchmark).
-        sd: Standard deviation of each score's own noise, shape (model, benchmark).
-        shared: What a deviation of one does to each score, shape (deviation, model, benchmark); a
-            model has one value of each deviation, standard normal. No rows: scores are independent.
-        cell: Positions of each score's model and benchmark, two arrays of shape (score_obs,).
-        observed: Which scores the density is of, shape (score_obs,).
+        mean: Expected values, shape (model, column), a column being a benchmark or a domain.
+        sd: Standard deviation of each value's own noise, shape (model, column).
+        shared: What a deviation of one does to each value, shape (deviation, model, column); a
+            model has one value of each deviation, standard normal. No rows: values are independent.
+        cell: Positions of each value's model and column, two arrays of shape (value,).
+        observed: Which values the density is of, shape (value,).
     """
 
     support = dist.constraints.real_vector
@@ -53,12 +54,12 @@ class Scores(dist.Distribution):  # type: ignore[misc]  # NumPyro has no types
 
     @property
     def marginal(self) -> dist.Normal:
-        """Each score on its own, its model's other scores unknown."""
+        """Each value on its own, its model's others unknown."""
         variance = self.sd**2 + (self.shared**2).sum(0)
         return dist.Normal(self.expected[self.cell], jnp.sqrt(variance[self.cell]))
 
     def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> Array:
-        """Draw all scores, shape sample_shape + (score_obs,)."""
+        """Draw all values, shape sample_shape + (value,)."""
         own, common = jax.random.split(key)
         z = jax.random.normal(own, sample_shape + self.expected.shape)
         t = jax.random.normal(common, sample_shape + self.shared.shape[:2])
@@ -66,7 +67,7 @@ class Scores(dist.Distribution):  # type: ignore[misc]  # NumPyro has no types
         return scores[..., *self.cell]
 
     def log_prob(self, value: Array) -> Array:
-        """Log density of the observed scores, a scalar."""
+        """Log density of the observed values, a scalar."""
         rows, seen = self._scaled(value)
         own = jnp.where(seen, dist.Normal(0.0, self.sd).log_prob(0.0), 0.0).sum()
         # |C| and r' C^-1 r of each model's C = diag(sd^2) + shared' shared (Woodbury), by elimination
@@ -79,9 +80,9 @@ class Scores(dist.Distribution):  # type: ignore[misc]  # NumPyro has no types
         return own - 0.5 * gram[k, k].sum()
 
     def pointwise(self, value: Array) -> Array:
-        """Log density of each score given its model's other observed scores, shape (score_obs,).
+        """Log density of each value given its model's other observed ones, shape (value,).
 
-        The marginal density where a score is not observed.
+        The marginal density where a value is not observed.
         """
         rows, _ = self._scaled(value)
         solved, precision = rows, jnp.ones_like(self.sd)  # one deviation more at a time
@@ -98,8 +99,8 @@ class Scores(dist.Distribution):  # type: ignore[misc]  # NumPyro has no types
             self.marginal.log_prob(value),
         )
 
-    def given(self, value: Array) -> Scores:
-        """Scores of the same models, evaluated once more: deviations are as the observed scores tell."""
+    def given(self, value: Array) -> Noisy:
+        """Values of the same models, observed once more: deviations are as the observed values tell."""
         k = len(self.shared)
         rows, _ = self._scaled(value)
         u, residual = rows[:k], rows[k]
@@ -116,7 +117,7 @@ class Scores(dist.Distribution):  # type: ignore[misc]  # NumPyro has no types
         shared = jnp.einsum("abi,bij->aij", root, self.shared)
         mean = jnp.einsum("abi,bij,ij->ai", root, u, residual)
         expected = self.expected + jnp.einsum("ai,aij->ij", mean, shared)
-        return Scores(expected, self.sd, shared, self.cell, jnp.zeros_like(self.observed))
+        return Noisy(expected, self.sd, shared, self.cell, jnp.zeros_like(self.observed))
 
     def _scaled(self, value: Array) -> tuple[Array, Array]:
         """Shared effects and the residual over sd, zero where nothing is seen, and what is seen.
@@ -127,35 +128,3 @@ class Scores(dist.Distribution):  # type: ignore[misc]  # NumPyro has no types
         residual = self.expected.at[self.cell].set(value) - self.expected
         rows = jnp.concatenate([self.shared, residual[None]])
         return rows * jnp.where(seen, 1 / self.sd, 0.0), seen
-
-
-class Losses(dist.Distribution):  # type: ignore[misc]  # NumPyro has no types
-    """Logs of losses with normal noise, as one event of shape (loss_obs,).
-
-    Args:
-        expected: Logs of expected losses, shape (model, domain).
-        sd: Standard deviation of the logs, shape (domain,).
-        cell: Positions of each loss's model and domain, two arrays of shape (loss_obs,).
-        observed: Which losses the density is of, shape (loss_obs,).
-    """
-
-    support = dist.constraints.real_vector
-
-    def __init__(
-        self, expected: Array, sd: Array, cell: tuple[Array, Array], observed: Array
-    ) -> None:
-        self.marginal = dist.Normal(expected[cell], sd[cell[1]])
-        self.observed = observed
-        super().__init__(event_shape=jnp.shape(observed))
-
-    def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> Array:
-        """Draw the logs of all losses, shape sample_shape + (loss_obs,)."""
-        return self.marginal.sample(key, sample_shape)
-
-    def log_prob(self, value: Array) -> Array:
-        """Log density of the observed losses' logs, a scalar."""
-        return jnp.where(self.observed, self.marginal.log_prob(value), 0.0).sum()
-
-    def pointwise(self, value: Array) -> Array:
-        """Log density of each loss's log, shape (loss_obs,)."""
-        return self.marginal.log_prob(value)

@@ -15,14 +15,20 @@ from scalebayes.observations import Observations
 from scalebayes.rules import quoted, suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from scalebayes.laws import Law
 
 
-def law(name: str, skills: int | None) -> Law:
-    """Make the law of that name, with K skills where it has skills."""
+BUNDLED: dict[str, Callable[[], Observations]] = {
+    "open_llm": datasets.open_llm,
+    "olmo_ladder": datasets.olmo_ladder,
+}
+
+
+def law(name: str, skills: int | None = None, feature: str | None = None) -> Law:
+    """Make the law of that name, with K skills or a loss as feature where it has such."""
     known = {re.sub(r"(?<!^)(?=[A-Z])", "-", law).lower(): law for law in LAWS}
     if name not in known:
         raise ValueError(
@@ -30,11 +36,11 @@ def law(name: str, skills: int | None) -> Law:
             + (suggestion(name, known) or f": the laws are {quoted(known)}")
         )
     made = LAWS[known[name]]
-    if skills is None:
-        return made()
-    if "skills" not in {f.name for f in dataclasses.fields(made)}:
-        raise ValueError(f"--skills is for laws with skills, and {name} has none: leave it out")
-    return made(skills=skills)
+    choices = {k: v for k, v in (("skills", skills), ("feature", feature)) if v is not None}
+    for choice in choices:
+        if choice not in {f.name for f in dataclasses.fields(made)}:
+            raise ValueError(f"--{choice} is not for {name}, which has none: leave it out")
+    return made(**choices)
 
 
 def observations(
@@ -42,16 +48,18 @@ def observations(
     benchmarks: str,
     names: dict[str, str],
     *,
+    losses: dict[str, tuple[str, str]],
     units: dict[str, float],
     chance: dict[str, float],
     items: dict[str, float],
 ) -> tuple[Observations, list[str]]:
-    """Read the bundled table or a wide CSV file, with what is known of its benchmarks.
+    """Read a bundled table or a wide CSV file, with what is known of its benchmarks.
 
     Args:
-        table: open_llm, or the path of a CSV file.
+        table: open_llm, olmo_ladder, or the path of a CSV file.
         benchmarks: Columns of scores joined by commas, or all.
         names: Our column of models -> the user's.
+        losses: Domain -> column of its losses, and their unit.
         units: Column -> factor to a count.
         chance: Benchmark -> score of guessing, as the user gave it.
         items: Benchmark -> number of items, as the user gave it.
@@ -64,10 +72,12 @@ def observations(
         ObservationsError: The table is refused.
     """
     listed = [name.strip() for name in benchmarks.split(",") if name.strip()]
-    if table == "open_llm":
-        if units or chance or items:
-            raise ValueError("open_llm has its own facts: leave out --units, --chance and --items")
-        bundled = datasets.open_llm()
+    if table in BUNDLED:
+        if units or chance or items or losses:
+            raise ValueError(
+                f"{table} has its own facts: leave out --units, --chance, --items and --loss"
+            )
+        bundled = BUNDLED[table]()
         chosen = bundled.only(benchmarks=listed) if listed and listed != ["all"] else bundled
         return chosen, []
     columns: dict[str, Any] = {
@@ -75,7 +85,8 @@ def observations(
         for ours, theirs in names.items()
     }
     raw = read_csv(table)
-    others = [c for c in raw.columns if c not in columns.values()]
+    taken = {*columns.values(), *(column for column, _ in losses.values())}
+    others = [c for c in raw.columns if c not in taken]
     if not listed:
         raise ValueError(
             f"name the columns of {table} that hold scores: --benchmarks a,b, or --benchmarks all "
@@ -87,6 +98,7 @@ def observations(
     found = Observations.from_wide(
         table,
         benchmarks=listed,
+        losses=losses,
         units=units,
         chance=known_chance,
         items=known_items,
@@ -147,6 +159,20 @@ def factors(option: str, texts: Iterable[str]) -> dict[str, float]:
                 f"{option} expects name=number, such as "
                 f"{'params=1e9,tokens=1e12' if option == '--units' else 'mmlu=0.25'}, got {pair!r}"
             )
+    return found
+
+
+def losses(texts: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Parse domain=column:unit."""
+    found = {}
+    for text in texts:
+        domain, _, rest = text.partition("=")
+        column, _, unit = rest.rpartition(":")
+        if not (domain.strip() and column.strip() and unit.strip()):
+            raise ValueError(
+                f"--loss expects DOMAIN=COLUMN:UNIT, such as c4=c4_loss:nats/token, got {text!r}"
+            )
+        found[domain.strip()] = column.strip(), unit.strip()
     return found
 
 

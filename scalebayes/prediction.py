@@ -314,9 +314,9 @@ def _predictor(law_json: str) -> Callable[..., Any]:
             "log_density": score.marginal.log_prob(design.score),
         }
         if "loss" in trace:
-            losses = trace["loss"]["fn"].marginal
-            found["mean of loss"] = jnp.exp(losses.mean)
-            found["score of loss"] = jnp.exp(losses.sample(noise_of_losses))
+            losses = trace["loss"]["fn"]
+            found["mean of loss"] = jnp.exp(losses.expected[losses.cell])
+            found["score of loss"] = jnp.exp(losses.given(design.log_loss).sample(noise_of_losses))
         return found
 
     return over_draws(one, 2)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scalebayes import datasets, demo
+from scalebayes import datasets, demo, options
 from scalebayes.cli import app
 from scalebayes.shell import run
 from scalebayes.tables import to_json
@@ -234,3 +234,24 @@ def test_json_has_no_nan():
         "n": 3,
         "x": None,
     }
+
+
+def test_losses_on_the_command_line():
+    assert options.losses(["c4=c4_loss:nats/token"]) == {"c4": ("c4_loss", "nats/token")}
+    with pytest.raises(ValueError, match="--loss expects DOMAIN=COLUMN:UNIT"):
+        options.losses(["c4=c4_loss"])
+    assert options.law("ladder", feature="c4").feature == "c4"
+    with pytest.raises(ValueError, match="--feature is not for sloth"):
+        options.law("sloth", feature="c4")
+    observations, _ = options.observations(
+        "olmo_ladder", "mmlu", {}, losses={}, units={}, chance={}, items={}
+    )
+    assert observations.domains[0] == "c4"
+
+
+def test_the_demonstration_of_ladders_holds_out_the_large_runs():
+    law, observations, hidden = demo.task("ladder")
+    assert observations.models.nlargest(2, "params")["model"].tolist() == hidden[::-1]
+    assert law.feature in observations.domains
+    with pytest.raises(ValueError, match="but not of 'flp'"):
+        demo.task("flp")

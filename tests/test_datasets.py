@@ -57,6 +57,32 @@ def test_mixtures_are_left_out_unless_asked_for() -> None:
     assert dense == every.without(models=MIXTURES)
 
 
+def test_olmo_ladder_has_the_published_figures() -> None:
+    seen = datasets.olmo_ladder()
+    models = seen.models.set_index("model")
+    assert len(models) == 18
+    assert models.loc["13b-5t", ["params", "tokens"]].tolist() == [13202396160, 5000088518656]
+    scores = seen.scores.set_index(["model", "benchmark"])
+    assert scores.loc[("13b-5t", "mmlu"), ["score", "n_items", "chance"]].tolist() == [
+        0.51410,
+        14042,
+        0.25,
+    ]
+    losses = seen.losses.set_index(["model", "domain"])
+    assert losses.loc[("13b-5t", "c4"), ["loss", "unit"]].tolist() == [2.43758, "nats/token"]
+    assert losses.loc[("13b-5t", "piqa"), ["loss", "unit"]].tolist() == [0.90104, "bits/byte"]
+    # the mean of the last five checkpoints, 3.61178 to 3.60097
+    assert losses.loc[("190m-1xc", "c4"), "loss"] == pytest.approx(3.605174)
+
+
+def test_olmo_ladder_checkpoints_are_of_their_runs() -> None:
+    few, many = datasets.olmo_ladder(), datasets.olmo_ladder(checkpoints=True)
+    assert len(many.models) == 18 + 3 * 16
+    assert many.models["run"].nunique() == 18
+    assert many.only(models=few.models["model"]) == few
+    assert len(many.scores) == datasets.provenance("olmo_ladder")["rows"] * 8 - 4 * 16 * 8
+
+
 def test_benchmark_facts() -> None:
     facts = datasets.benchmark_facts()
     assert list(facts) == ["benchmark", "n_items", "chance"]

@@ -50,8 +50,9 @@ def test_step_1_is_the_published_surface() -> None:
     """log_L is log(E + A / N^alpha + B / D^beta) where families and discrepancy are at rest."""
     data, law = design.build(ladder()), sb.Ladder()
     sites = values(law, data)
-    for name in ("g", "z_part"):
+    for name in ("g_at", "G_at"):
         sites[name] = np.zeros_like(sites[name])
+    sites["log_fall_f"] = sites["log_fall"][None]
     trace = handlers.trace(handlers.substitute(handlers.seed(law, 0), sites)).get_trace(data)
     level = np.exp(np.asarray(data.reference.log_loss0) + sites["level_f"][0])
     typical = np.array([sites["e"], sites["a"]])[:, None]
@@ -86,7 +87,7 @@ def test_flops_are_one_input() -> None:
     E, A, alpha = np.full((2, 1), 1.0), np.full((2, 1, 1), 2.0), np.full((1, 1), 0.5)
     c = np.log([[1.0], [4.0]])
     np.testing.assert_allclose(curves.surface(E, A, alpha, c), [[3.0], [2.0]])
-    assert law.coords()["part"] == ["E", "C"]
+    assert law.coords()["input"] == ["flops"]
 
 
 def test_the_discrepancy_spreads_with_distance() -> None:
@@ -145,8 +146,17 @@ def test_uncertainty_of_the_loss_reaches_the_score(fitted: sb.Fit) -> None:
     """Plugging in the mean of step 1, as separate fits do, gives narrower intervals."""
     large = fitted.observations.models[fitted.observations.models["model"].isin(fitted.held_out)]
     post = fitted.tree["posterior"].to_dataset().copy(deep=True)
-    of_step_1 = ["e", "a", "spread_share", "z_share", "log_fall", "level_f", "tau_share", "z_part"]
-    for name in [*of_step_1, "t", "g"]:
+    of_step_1 = [
+        "e",
+        "a",
+        "spread_share",
+        "z_share",
+        "log_fall",
+        "level_f",
+        "tau_fall",
+        "log_fall_f",
+    ]
+    for name in [*of_step_1, "t", "g_at", "G", "G_at"]:
         post[name] = 0 * post[name] + post[name].mean(("chain", "draw"))
     tree = fitted.tree.copy()
     tree["posterior"] = type(tree)(post)

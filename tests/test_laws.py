@@ -250,7 +250,7 @@ def test_scores_of_a_model_are_jointly_normal() -> None:
     seen = np.array([True, True, True, True, False, True])
     value = rng.uniform(0.3, 0.7, 6)
     with jax.enable_x64(True):
-        scores = likelihoods.Scores(
+        scores = likelihoods.Noisy(
             *map(jnp.asarray, (mean, sd, shared)), (model, benchmark), jnp.asarray(seen)
         )
         log_prob = float(scores.log_prob(value))

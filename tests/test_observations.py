@@ -550,3 +550,30 @@ def test_pandera_waits_until_it_is_needed() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert re.fullmatch(r"False\s*", done.stdout)
+
+
+def test_wide_tables_carry_losses_with_their_unit() -> None:
+    table = pd.DataFrame(
+        {
+            "model": ["a", "b"],
+            "family": "f",
+            "params": 1e9,
+            "tokens": 1e10,
+            "x": 0.5,
+            "c4": [3.0, None],
+        }
+    )
+    seen = Observations.from_wide(
+        table, benchmarks=["x"], losses={"web": ("c4", "nats/token")}, extra="error"
+    )
+    assert seen.losses.to_numpy().tolist() == [["a", "web", 3.0, "nats/token"]]
+    with pytest.raises(ObservationsError, match="unit of a loss must be one of"):
+        Observations.from_wide(table, benchmarks=["x"], losses={"web": ("c4", "nats")})
+    with pytest.raises(ObservationsError, match="expected 1 column 'c5'"):
+        Observations.from_wide(
+            table, benchmarks=["x"], losses={"web": ("c5", "nats/token")}, extra="ignore"
+        )
+    with pytest.raises(ObservationsError, match="once and apart"):
+        Observations.from_wide(
+            table, benchmarks=["x"], losses={"web": ("x", "nats/token")}, extra="ignore"
+        )

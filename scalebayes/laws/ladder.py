@@ -4,20 +4,23 @@ With model i of family f, loss domain m, benchmark j, n = log(N/N0), d = log(D/D
 training FLOPs in decades, all from the middle of the models that the fit has seen:
 
     L_im  = E_fm + A_fm exp(-alpha_m n_i) + B_fm exp(-beta_m d_i)           step 1
-    log y_im ~ Normal(log L_im + t_1 g_m(u_i), s_m^2)                       observed loss
+    log y_im ~ Normal(log L_im - f_m (G(u_i) + xi_i) + g_m(u_i), s_m^2)     observed loss
+    xi_i     ~ Normal(0, kappa^2)
 
-    eta_ij = b_fj - k_j (y_im / L0_m - 1) + t_2 h_j(u_i)                    step 2, m the domain of j
+    eta_ij = b_fj - k_j (y_im / L0_m - 1) + h_j(u_i)                        step 2, m the domain of j
     mu_ij  = gamma_j + (1 - gamma_j) link_j(eta_ij)                         expected accuracy
 
 The paper fits each step by least squares, one benchmark at a time, and plugs the first into the
 second. Here both are one model. Where a loss was observed it drives step 2, elsewhere step 1 does,
 whose uncertainty is then part of the accuracy's. Benchmarks and domains share hyperpriors of
-exponents and slopes; families are random effects on log E, log A, log B and b.
+exponents and slopes; families are random effects on the level of a loss, on log A, log B and b.
 
-The discrepancies g and h (ours) are what the curves leave out: twice integrated white noise in u
-away from the middle of the data, so that their standard deviation grows as the distance to the power
-3/2. How much the small runs bend away from the curves tells the scales t_1 and t_2, and these how
-far a model a hundred times larger may lie from them.
+What the curves leave out is ours. f_m is how much a loss falls with log C, so that G and xi count in
+compute: a run, or a scale, is worth more or less of it than the curves say, and shows it in all its
+losses (residuals of single fits correlate by 0.8 between domains). G, g and h are twice integrated
+white noise in u away from the middle of the data: their standard deviation grows as the distance to
+the power 3/2. How much the small runs bend away from the curves tells their scales, and these how far
+from them a model a hundred times larger may lie.
 
 Benchmarks are scored on the same items for all models. The sampling of items that models share is
 a part of the curve; the share phi that is each model's own is learned (ours).
@@ -47,7 +50,7 @@ from numpyro import distributions as dist
 from scalebayes import curves
 from scalebayes.laws.law import check, prior
 from scalebayes.laws.scores import log_tokens, observe, response
-from scalebayes.likelihoods import Losses
+from scalebayes.likelihoods import Noisy
 
 if TYPE_CHECKING:
     from jax import Array
@@ -102,18 +105,27 @@ class Ladder:
         "domains differ in either by a third of a logit, 0.14 to 1",
     )
     s: dist.Distribution = prior(
-        lambda: dist.LogNormal(-5.3, 0.5), "runs lie within half a percent of their curve"
+        lambda: dist.LogNormal(-5.5, 0.7),
+        "single losses of a run lie within half a percent of the rest",
+    )
+    kappa: dist.Distribution = prior(
+        lambda: dist.LogNormal(-2.3, 0.7),
+        "luck and settings of a run are worth a tenth of its compute",
+    )
+    G: dist.Distribution = prior(
+        lambda: dist.LogNormal(-2.2, 0.7),
+        "two decades away from the middle compute is worth 4 to 70% more or less than the curves say",
     )
     t: dist.Distribution = prior(
-        lambda: dist.LogNormal(-5.5, 0.7),
-        "two decades away from the middle a loss has left its curve by 0.2 to 2.5 percent",
+        lambda: dist.LogNormal(-6.0, 0.7),
+        "there a single loss has left its curve by another 0.1 to 1.6 percent",
     )
     tau: dist.Distribution = prior(
         lambda: dist.LogNormal(-2.5, 0.5),
         "families differ by a twelfth in a loss, 0.03 to 0.2; zero is an artefact of few families",
     )
-    tau_share: dist.Distribution = prior(
-        lambda: dist.LogNormal(-1.6, 0.5), "and by a fifth in what it is made of, 0.08 to 0.5"
+    tau_fall: dist.Distribution = prior(
+        lambda: dist.LogNormal(-2.5, 0.5), "and as much in A and B, which say how steeply it falls"
     )
     b: dist.Distribution = prior(
         lambda: dist.Normal(0.0, 0.5),
@@ -128,8 +140,8 @@ class Ladder:
         "families differ by 0.08 to 0.5 of a logit at the same loss",
     )
     h: dist.Distribution = prior(
-        lambda: dist.LogNormal(-2.3, 0.7),
-        "two decades away from the middle accuracy has left its curve by 0.04 to 0.6 of a logit",
+        lambda: dist.LogNormal(-3.0, 0.7),
+        "two decades away from the middle accuracy has left its curve by 0.02 to 0.3 of a logit",
     )
     gamma: dist.Distribution | None = prior(
         lambda: None,
@@ -151,7 +163,7 @@ class Ladder:
         "evaluations of one code base agree within a quarter point",
     )
     delta: dist.Distribution = prior(
-        lambda: dist.LogNormal(-3.0, 0.5), "luck of a run: 0.02 to 0.13 of a logit"
+        lambda: dist.LogNormal(-3.5, 0.8), "luck of a run: 0.006 to 0.15 of a logit"
     )
     nu: dist.Distribution = prior(
         lambda: dist.LogNormal(-3.0, 0.5), "what the checkpoints of one run share: likewise"
@@ -173,12 +185,15 @@ class Ladder:
         "alpha": ("domain",),
         "beta": ("domain",),
         "s": ("domain",),
-        "t": (),
-        "g": ("knot", "domain"),
+        "kappa": (),
+        "G": (),
+        "G_at": ("knot",),
+        "t": ("domain",),
+        "g_at": ("knot", "domain"),
         "tau": (),
         "level_f": ("family", "domain"),
-        "tau_share": (),
-        "z_part": ("family", "part", "domain"),
+        "tau_fall": (),
+        "log_fall_f": ("family", "input", "domain"),
         "b": ("benchmark",),
         "slope": (),
         "slope_spread": (),
@@ -204,10 +219,9 @@ class Ladder:
     }
 
     def coords(self) -> dict[str, list[str]]:
-        """Labels of the inputs, the parts of a loss and the knots of a discrepancy."""
+        """Labels of the inputs, the shares of a loss and the knots of a discrepancy."""
         return {
             "input": ["flops"] if self.inputs == "flops" else ["params", "tokens"],
-            "part": ["E", "C"] if self.inputs == "flops" else ["E", "A", "B"],
             "share": ["irreducible"] if self.inputs == "flops" else ["irreducible", "params"],
             "knot": [f"{side}{k:g}" for side in "+-" for k in KNOTS],
         }
@@ -233,7 +247,12 @@ class Ladder:
         away = _slopes(c / np.log(10.0))
 
         inputs = jnp.stack([c] if self.inputs == "flops" else [n, d], axis=-1)
-        log_loss, s, seen = self._losses(design, inputs, away)
+        losses = self._losses(design, inputs, away)
+        cell = design.loss_model, design.loss_domain
+        seen = jnp.zeros(losses.expected.shape, bool).at[cell].set(design.loss_observed)
+        given = losses.given(design.log_loss)  # what a model's observed losses say of the others
+        log_loss = jnp.where(seen, given.expected.at[cell].set(design.log_loss), given.expected)
+
         of_benchmark = self._domain_of_benchmark(design)
         loss = jnp.exp(log_loss - reference.log_loss0)[:, of_benchmark]
         k = self._slopes_of_benchmarks(design)
@@ -242,66 +261,78 @@ class Ladder:
             eta = eta + self._run_effects(design)
 
         # where no loss was observed, a deviation of the loss is one of the ability
-        deviation = jnp.where(seen, 0.0, s)[:, of_benchmark] * k * loss
-        one_for_all = self.feature != "task"
+        own, shared = jnp.where(seen, 0.0, losses.sd), jnp.where(seen, 0.0, given.shared)
+        if self.feature != "task":  # the one loss is that of all benchmarks
+            own, shared = 0 * own, jnp.concatenate([shared, own[None]])
         observe(
             eta,
             response(design, self),
             design,
             self,
-            shared=deviation[None] if one_for_all else None,
-            own=0.0 if one_for_all else deviation,
+            shared=shared[..., of_benchmark] * k * loss,
+            own=own[:, of_benchmark] * k * loss,
             items=sample("phi", self.phi),
         )
 
-    def _losses(self, design: Design, inputs: Array, away: Array) -> tuple[Array, Array, Array]:
-        """Step 1: log losses, observed where they are and else expected; noise; which are observed."""
+    def _losses(self, design: Design, inputs: Array, away: Array) -> Noisy:
+        """Step 1: the distribution of the logs of losses."""
         n_domain, n_input = len(design.labels("domain")), inputs.shape[1]
         n_family = design.lineage.shape[0]
         with plate("domain", n_domain):
             level = sample("level", self.level)
-            s = sample("s", self.s)
+            s, t = sample("s", self.s), sample("t", self.t)
         # how steeply log L falls at (N0, D0) is what data tell, what E, A and B are is not: they
         # are sampled as shares of the loss there, and the exponents follow
         with plate("input", n_input):
             fall, spread = sample("fall", self.fall), sample("spread", self.spread)
         with plate("input", n_input, dim=-2), plate("domain", n_domain, dim=-1):
             log_fall = sample("log_fall", dist.Normal(fall[:, None], spread[:, None]))
-        share = jnp.stack([sample("e", self.e)] + [sample("a", self.a)] * (n_input - 1))
+        typical = [sample("e", self.e)] + ([sample("a", self.a)] if n_input == 2 else [])
         with plate("share", n_input):
             spread_share = sample("spread_share", self.spread_share)
         with plate("share", n_input, dim=-2), plate("domain", n_domain, dim=-1):
             z_share = sample("z_share", dist.Normal(0.0, 1.0))
-        share = jax.nn.sigmoid(share[:, None] + spread_share[:, None] * z_share)
+        share = jax.nn.sigmoid(jnp.stack(typical)[:, None] + spread_share[:, None] * z_share)
         e, a = share[0], share[1] if n_input == 2 else 1.0
         parts = jnp.stack([e, (1 - e) * a, (1 - e) * (1 - a)][: n_input + 1])
         exponent = jnp.exp(log_fall) / parts[1:]
         for name, row in zip(("alpha", "beta"), exponent, strict=False):
             deterministic(name, row)
 
-        tau, tau_share = sample("tau", self.tau), sample("tau_share", self.tau_share)
+        tau, tau_fall = sample("tau", self.tau), sample("tau_fall", self.tau_fall)
         with plate("family", n_family, dim=-2), plate("domain", n_domain, dim=-1):
-            level = sample("level_f", dist.Normal(level, tau))
+            level_f = sample("level_f", dist.Normal(level, tau))
         with (
             plate("family", n_family, dim=-3),
-            plate("part", n_input + 1, dim=-2),
+            plate("input", n_input, dim=-2),
             plate("domain", n_domain, dim=-1),
         ):
-            z_part = sample("z_part", dist.Normal(0.0, 1.0))
-        parts = jax.nn.softmax(jnp.log(parts) + tau_share * z_part, axis=1)[design.family]
-        log_surface = jnp.log(curves.surface(parts[:, 0], parts[:, 1:], exponent, inputs))
-        t = sample("t", self.t)
+            log_fall_f = sample("log_fall_f", dist.Normal(log_fall, tau_fall))
+        irreducible = jnp.broadcast_to(e, (n_family, n_domain))
+        reducible = parts[1:] * jnp.exp(log_fall_f - log_fall)
+        loss0 = irreducible + reducible.sum(axis=1)  # at (N0, D0), where level_f says it all
+        f = design.family
+        log_surface = jnp.log(
+            curves.surface(irreducible[f], reducible[f], exponent, inputs) / loss0[f]
+        )
+        # a run or a scale that is worth more compute than another shows it in all its losses
+        worth = -jnp.exp(log_fall).mean(axis=0)
+        kappa, G = sample("kappa", self.kappa), sample("G", self.G)
+        with plate("knot", away.shape[1]):
+            at = sample("G_at", dist.Normal(0.0, 1.0))
         with plate("knot", away.shape[1], dim=-2), plate("domain", n_domain, dim=-1):
-            g = sample("g", dist.Normal(0.0, 1.0))
+            g = sample("g_at", dist.Normal(0.0, 1.0))
+        discrepancy = G * (away @ at)[:, None] * worth + t * (away @ g)
         expected = deterministic(
-            "log_L", design.reference.log_loss0 + level[design.family] + log_surface + t * away @ g
+            "log_L",
+            design.reference.log_loss0 + level_f[f] + log_surface + discrepancy,
         )
         cell = design.loss_model, design.loss_domain
-        seen = jnp.zeros(expected.shape, bool).at[cell].set(design.loss_observed)
         fitted = jnp.asarray(design.loss_observed) & jnp.asarray(design.final)[cell[0]]
-        sample("loss", Losses(expected, s, cell, fitted), obs=design.log_loss)
-        observed = jnp.where(seen, expected.at[cell].set(design.log_loss), expected)
-        return observed, s, seen
+        shared = jnp.broadcast_to(kappa * worth, (1, *expected.shape))
+        losses = Noisy(expected, jnp.broadcast_to(s, expected.shape), shared, cell, fitted)
+        sample("loss", losses, obs=design.log_loss)
+        return losses
 
     def _slopes_of_benchmarks(self, design: Design) -> Array:
         """How many logits a loss is worth, k, shape (benchmark,)."""

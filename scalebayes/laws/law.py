@@ -31,7 +31,7 @@ class Law(Protocol):
     """A frozen dataclass whose fields are structural choices and priors.
 
     Calling it on a `Design` tells the generative story. It must register the observed scores at the site `score`
-    (one dimension, `score_obs`; a `likelihoods.Scores`) and the deterministic `mu` (model, benchmark), the expected
+    (one dimension, `score_obs`; a `likelihoods.Noisy`) and the deterministic `mu` (model, benchmark), the expected
     scores.
     """
 

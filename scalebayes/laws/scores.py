@@ -126,4 +126,4 @@ def observe(
     if shared is None:
         shared = jnp.zeros((0, 1, 1))
     shared = slope * (shared[:, None] if shared.ndim == 2 else shared)
-    sample("score", likelihoods.Scores(mu, sd, shared, cell, design.observed), obs=design.score)
+    sample("score", likelihoods.Noisy(mu, sd, shared, cell, design.observed), obs=design.score)
