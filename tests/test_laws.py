@@ -27,9 +27,8 @@ VARIANTS = {
     "paper": sb.Sloth(specific=False, family_slopes=False, floor="known", link="logistic"),
     "skills with family slopes": sb.Sloth(specific=False, skills=3),
     "lineage": sb.Sloth(lineage=True),
-    "ladder on one loss": sb.Ladder(feature="c4", floor="known"),
     "ladder of checkpoints": sb.Ladder(checkpoints=True, ceiling="learned", link="monotone"),
-    "ladder of FLOPs": sb.Ladder(inputs="flops"),
+    "ladder of FLOPs on one loss": sb.Ladder(feature="c4", inputs="flops", floor="known"),
     "logistic, ceiling": sb.Sloth(link="logistic", ceiling="learned", deviations=False),
 }
 
