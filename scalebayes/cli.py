@@ -67,7 +67,7 @@ def demo(
     share of scores inside, and draws the picture.
 
     \b
-    Examples:
+    Example:
       scalebayes demo --out out/demo
       scalebayes demo --law ladder
     """
@@ -170,7 +170,7 @@ def fit_(
     Number of items and chance level of a benchmark with a well-known name are looked up.
 
     \b
-    Examples:
+    Example:
       scalebayes fit sloth scores.csv --benchmarks mmlu,gsm8k \
           --units params=1e9,tokens=1e12 --out fit.nc
       scalebayes fit ladder runs.csv --benchmarks mmlu,piqa \

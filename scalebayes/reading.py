@@ -60,7 +60,7 @@ def wide_tables(
     twice = [name for name in (*benchmarks, *of_losses.values()) if wanted.count(name) > 1]
     if twice:
         raise ObservationsError(
-            f"expected each column of values once and apart from the others, got {quoted(twice)} "
+            f"expected each benchmark once and apart from the other columns, got {quoted(twice)} "
             "twice: name a column for one purpose"
         )
     for argument, levels in (("chance", chance or {}), ("items", items or {})):
