@@ -16,11 +16,12 @@ import warnings
 import numpy as np
 import pandas as pd
 import scoringrules
+import xarray as xr
 from scipy.optimize import least_squares
 from scipy.special import expit, logit
 
 import scalebayes as sb
-from benchmarks.runs import options, report, sizes
+from benchmarks.runs import inside, options, report, sizes
 from scalebayes.averaging import sizes as by_size
 from scalebayes.diagnostics import ConvergenceWarning
 
@@ -109,7 +110,7 @@ def targets(observations, args, verdicts):  # type: ignore[no-untyped-def]
     )
     forecast = sb.predict(average, large).set_index("benchmark").loc[list(OLMO_32B)]
     forecast["observed"] = pd.Series(OLMO_32B)
-    inside = forecast["observed"].between(forecast["lower_90"], forecast["upper_90"])
+    covered = forecast["observed"].between(forecast["lower_90"], forecast["upper_90"])
     print(forecast.drop(columns=["model", "family", "kind"]).round(3).to_string())
     return {
         "weights": average.weights,
@@ -117,9 +118,9 @@ def targets(observations, args, verdicts):  # type: ignore[no-untyped-def]
             f"{feature}, {target}": values
             for (feature, target), values in found.round(4).to_dict("index").items()
         },
-        "covered_90": int(inside90(rows["average"]).sum()),
-        "covered_50": int(rows["average"].pipe(inside50).sum()),
-        "forecast_32b_covered_90": int(inside.sum()),
+        "covered_90": int(inside(rows["average"], 90).sum()),
+        "covered_50": int(inside(rows["average"], 50).sum()),
+        "forecast_32b_covered_90": int(covered.sum()),
         "published_error": PUBLISHED,
     }
 
@@ -142,14 +143,6 @@ def scored(draws, truth):  # type: ignore[no-untyped-def]
     )
 
 
-def inside90(table: pd.DataFrame) -> pd.Series:
-    return table["observed"].between(table["lower_90"], table["upper_90"])
-
-
-def inside50(table: pd.DataFrame) -> pd.Series:
-    return table["observed"].between(table["lower_50"], table["upper_50"])
-
-
 def figures(table: pd.DataFrame) -> pd.Series:
     return pd.Series(
         {
@@ -157,8 +150,8 @@ def figures(table: pd.DataFrame) -> pd.Series:
             "error": 100 * table["error"].mean(),
             "bias": 100 * (table["median"] - table["observed"]).mean(),
             "crps": 100 * table["crps"].mean(),
-            "coverage_90": inside90(table).mean(),
-            "coverage_50": inside50(table).mean(),
+            "coverage_90": inside(table, 90).mean(),
+            "coverage_50": inside(table, 50).mean(),
             "width_90": 100 * (table["upper_90"] - table["lower_90"]).mean(),
         }
     )
@@ -169,8 +162,6 @@ def separate_fits(seen, truth, feature, rng):  # type: ignore[no-untyped-def]
 
     A draw is the prediction from one resample plus a residual of each step, drawn again.
     """
-    import xarray as xr
-
     models, target = seen.models, truth.models
     scores = seen.to_wide().set_index("model")
     losses = seen.losses.pivot(index="model", columns="domain", values="loss").loc[models["model"]]

@@ -1,4 +1,4 @@
-"""What the benchmarks share: the options of a run, and where its figures go."""
+"""What the benchmarks share: the options of a run, its figures, and where they go."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import argparse
 import json
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 
 def options(doc: str, **sizes: int) -> argparse.ArgumentParser:
@@ -28,3 +30,7 @@ def report(args: argparse.Namespace, summary: Any) -> None:
     print(text)
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "summary.json").write_text(text + "\n")
+
+
+def inside(table: pd.DataFrame, percent: int) -> pd.Series:
+    return table["observed"].between(table[f"lower_{percent}"], table[f"upper_{percent}"])

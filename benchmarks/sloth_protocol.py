@@ -17,7 +17,7 @@ import pandas as pd
 import scoringrules
 
 import scalebayes as sb
-from benchmarks.runs import options, report, sizes
+from benchmarks.runs import inside, options, report, sizes
 from benchmarks.sloth_data import BENCHMARKS, protocol, published
 from scalebayes.diagnostics import ConvergenceWarning
 
@@ -113,10 +113,6 @@ def scored(
         error=(table["median"] - table["observed"]).abs(),
         crps=scoringrules.crps_ensemble(table["observed"].to_numpy(), ensembles),
     )
-
-
-def inside(table: pd.DataFrame, percent: int) -> pd.Series:
-    return table["observed"].between(table[f"lower_{percent}"], table[f"upper_{percent}"])
 
 
 if __name__ == "__main__":

@@ -175,7 +175,8 @@ def _conditioner(law_json: str) -> Callable[..., Any]:
             trace = handlers.trace(handlers.seed(model, 0)).get_trace(design)
             log_density = sum(
                 trace[k]["fn"].log_prob(trace[k]["value"]).sum()
-                for k in [*effects, "score", *(["loss"] if "loss" in trace else [])]
+                for k, site in trace.items()
+                if k in effects or (site["type"] == "sample" and site["is_observed"])
             )
             # rows of known labels play no part: keep them proper
             for name, rows in effects.items():

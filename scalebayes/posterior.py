@@ -251,19 +251,19 @@ def make_tree(
     """
     seen = {"score": np.asarray(design.observed), "loss": np.asarray(design.loss_observed)}
 
-    def labels(dim: str, position: Any, what: str) -> np.ndarray:
+    def names(dim: str, position: Any, what: str) -> np.ndarray:
         return np.array(design.labels(dim), object)[np.asarray(position)[seen[what]]].astype(str)
 
-    models = labels("model", design.score_model, "score")
-    benchmarks = labels("benchmark", design.score_benchmark, "score")
+    models = names("model", design.score_model, "score")
+    benchmarks = names("benchmark", design.score_benchmark, "score")
     coords = {dim: list(labels) for dim, labels in design.coords} | law.coords()
     coords["quantity"] = ["params", "tokens"]
     coords["score_obs"] = [f"{m} / {b}" for m, b in zip(models, benchmarks, strict=True)]
     of_losses = {}
     if "loss" in sites["log_likelihood"]:
         of_losses = {
-            "loss_model": labels("model", design.loss_model, "loss"),
-            "loss_domain": labels("domain", design.loss_domain, "loss"),
+            "loss_model": names("model", design.loss_model, "loss"),
+            "loss_domain": names("domain", design.loss_domain, "loss"),
         }
         coords["loss_obs"] = [f"{m} / {d}" for m, d in zip(*of_losses.values(), strict=True)]
     values = {"score": design.score, "loss": np.exp(np.asarray(design.log_loss))}

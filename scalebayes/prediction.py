@@ -142,7 +142,7 @@ def predictive_draws(
             f"{type(fit.law).__name__}"
         )
     design = _grid(fit, Observations(models), new_families)
-    values = _run(fit, design, seed)[f"{kind} of {of}"]
+    values = _run(fit, design, seed)[of][kind]
     _, column = CELL[of]
     names, columns = design.labels("model"), design.labels(column)
     posterior = fit.tree["posterior"]
@@ -221,7 +221,7 @@ def posterior_predictive(fit: Fit, *, seed: int = 0) -> Fit:
     """
     seen = np.asarray(fit.design.observed)
     observed = fit.tree["log_likelihood"].to_dataset()
-    values = _run(fit, fit.design, seed)["score of score"][..., seen]
+    values = _run(fit, fit.design, seed)["score"]["score"][..., seen]
     tree = fit.tree.copy()
     tree["posterior_predictive"] = xr.DataTree(
         observed.assign(score=observed["score"].copy(data=values))
@@ -229,7 +229,7 @@ def posterior_predictive(fit: Fit, *, seed: int = 0) -> Fit:
     return replace(fit, tree=tree)
 
 
-def _run(fit: Fit, design: Design, seed: int) -> dict[str, np.ndarray]:
+def _run(fit: Fit, design: Design, seed: int) -> dict[str, Any]:
     """Means, observations and log densities at the cells of a design, shape (chain, draw, cell)."""
     sizes = fit.tree["posterior"].sizes
     shape = sizes["chain"], sizes["draw"]
@@ -237,7 +237,7 @@ def _run(fit: Fit, design: Design, seed: int) -> dict[str, np.ndarray]:
         keys = jax.random.split(jax.random.key(seed), shape[0] * shape[1])
         run = _predictor(json.dumps(specification(fit.law)))
         result = run(fit.draws(), keys, design, positions(fit, design))
-    return {k: np.asarray(v).reshape(*shape, -1) for k, v in result.items()}
+    return jax.tree.map(lambda v: np.asarray(v).reshape(*shape, -1), result)
 
 
 def _grid(fit: Fit, models: Observations, new_families: Sequence[str]) -> Design:
@@ -309,14 +309,16 @@ def _predictor(law_json: str) -> Callable[..., Any]:
         mu = trace["mu"]["value"][design.score_model, design.score_benchmark]
         score = trace["score"]["fn"].given(design.score)
         found = {
-            "mean of score": mu,
-            "score of score": jnp.clip(score.sample(noise), 0.0, 1.0),
+            "score": {"mean": mu, "score": jnp.clip(score.sample(noise), 0.0, 1.0)},
             "log_density": score.marginal.log_prob(design.score),
         }
         if "loss" in trace:
             losses = trace["loss"]["fn"]
-            found["mean of loss"] = jnp.exp(losses.expected[losses.cell])
-            found["score of loss"] = jnp.exp(losses.given(design.log_loss).sample(noise_of_losses))
+            again = losses.given(design.log_loss).sample(noise_of_losses)
+            found["loss"] = {
+                "mean": jnp.exp(losses.expected[losses.cell]),
+                "score": jnp.exp(again),
+            }
         return found
 
     return over_draws(one, 2)
