@@ -144,6 +144,13 @@ def fit_(
             help="Column of losses, in nats/token or bits/byte; may be repeated.",
         ),
     ] = [],  # noqa: B006
+    mixture: Annotated[
+        list[str],
+        typer.Option(
+            metavar="SOURCE=COLUMN",
+            help="Column of a source's share of the training data; may be repeated.",
+        ),
+    ] = [],  # noqa: B006
     feature: Annotated[
         str | None,
         typer.Option(help="Loss that drives accuracy: task, or a domain (ladder)."),
@@ -190,6 +197,7 @@ def fit_(
         benchmarks,
         names,
         losses=options.losses(loss),
+        mixtures=options.mixtures(mixture),
         units=options.factors("--units", [units]),
         chance=options.factors("--chance", chance),
         items=options.factors("--items", items),
@@ -219,7 +227,11 @@ def predict(
     fit: Saved,
     models: Annotated[
         Path | None,
-        typer.Option(metavar="MODELS.csv", help="Columns model, family, params, tokens (counts)."),
+        typer.Option(
+            metavar="MODELS.csv",
+            help="Columns model, family, params, tokens (counts); or one row a share, with source "
+            "and weight too.",
+        ),
     ] = None,
     model: Annotated[str | None, typer.Option(help="Name of a single model.")] = None,
     family: Annotated[str | None, typer.Option(help="Its family.")] = None,

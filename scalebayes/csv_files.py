@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -28,15 +29,33 @@ def locate(path: str | os.PathLike[str]) -> Path:
     for place in looked:
         if place.is_file():
             return place
-    remedy = f"set {DATA_FOLDER} to the folder that holds it"
+    remedy = f"set {DATA_FOLDER} to the folder that holds {quoted([given])}"
     if given.is_dir():
         remedy = "name a CSV file inside that folder"
-    elif folder or given.is_absolute():
+    elif given.is_absolute():
         remedy = "correct the path"
+    elif folder:
+        remedy = f"correct the path, or {DATA_FOLDER}"
     raise ObservationsError(
         f"expected a CSV file, found none at {quoted(looked)}"
         f"{'' if folder else f' ({DATA_FOLDER} is not set)'}: {remedy}"
     )
+
+
+def read(path: str | os.PathLike[str], **options: Any) -> pd.DataFrame:
+    """Return a CSV file as a DataFrame, after checking that every row fits the header.
+
+    Args:
+        path: the file; a relative one is also looked up in the folder that the environment
+            variable SCALEBAYES_DATA names.
+        **options: handed to `pandas.read_csv`, such as `dtype` or `index_col`.
+
+    Raises:
+        ObservationsError: no such file (the message says where it was looked for), no text, or
+            rows with fields too few or too many, as at the end of a truncated download.
+    """
+    read_csv(path)
+    return pd.read_csv(locate(path), **options)
 
 
 def read_csv(path: str | os.PathLike[str]) -> pd.DataFrame:

@@ -104,6 +104,8 @@ class Design:
         n_items: Items behind each score, shape (score_obs,); infinity where not known.
         loss_model: Position of each loss's model, shape (loss_obs,).
         loss_domain: Position of each loss's domain, shape (loss_obs,).
+        mixture: Share of each model's tokens that came from each source, shape (model, source); NaN throughout for
+            a model whose mixture is not known.
         log_loss: Logs of the losses, shape (loss_obs,).
         loss_observed: Which losses the law may see, shape (loss_obs,).
         observed: Which scores the law may see, shape (score_obs,). The others keep their place, so that a fit to
@@ -132,6 +134,7 @@ class Design:
     loss_model: Array
     loss_domain: Array
     log_loss: Array
+    mixture: Array
     loss_observed: Array
     observed: Array
     centre: Array
@@ -179,6 +182,7 @@ def build(
     reference: Reference | None = None,
     benchmarks: Sequence[str] | None = None,
     domains: Sequence[str] | None = None,
+    sources: Sequence[str] | None = None,
 ) -> Design:
     """Turn observations into arrays.
 
@@ -189,6 +193,7 @@ def build(
         reference: That of an earlier fit; by default that of these observations.
         benchmarks: Labels and order of the benchmarks, where they are not those of the observations.
         domains: Labels and order of the domains, likewise.
+        sources: Labels and order of the sources, likewise.
     """
     models, scores, losses = observations.models, observations.scores, observations.losses
     seen = np.ones(len(scores), bool) if seen is None else seen
@@ -196,6 +201,7 @@ def build(
     reference = reference or Reference.of(observations, seen, losses_seen)
     benchmarks = tuple(benchmarks or observations.benchmarks)
     domains = tuple(domains or observations.domains)
+    sources = tuple(sources or observations.sources)
     families = tuple(dict.fromkeys(models["family"]))
     lineage_of: Mapping[str, str] = dict(zip(models["family"], models["lineage"], strict=True))
     lineages = tuple(dict.fromkeys(lineage_of[f] for f in families))
@@ -210,6 +216,11 @@ def build(
     chance = scores.drop_duplicates("benchmark").set_index("benchmark")["chance"]
     log_params = np.log(models["params"].to_numpy(float))
     log_per_nd = np.log(models["flops"].to_numpy(float)) - log_params - log_tokens
+    shares = observations.mixtures
+    mixture = np.full((len(names), len(sources)), np.nan)
+    mixture[position(shares["model"].unique(), names)] = 0.0
+    at = position(shares["model"], names), position(shares["source"], sources)
+    mixture[at] = shares["weight"]
     longest = models.groupby("run")["tokens"].transform("max")
     design = Design(
         log_params=log_params,
@@ -228,6 +239,7 @@ def build(
         loss_model=position(losses["model"], names),
         loss_domain=position(losses["domain"], domains),
         log_loss=np.log(losses["loss"].to_numpy(float)),
+        mixture=mixture,
         loss_observed=losses_seen,
         observed=seen,
         centre=np.empty((0, 2)),
@@ -240,6 +252,7 @@ def build(
             ("lineage", lineages),
             ("benchmark", benchmarks),
             ("domain", domains),
+            ("source", sources),
             ("model_without_tokens", tuple(names[i] for i in unknown)),
             ("input", ("size", "tokens", "size_x_tokens")),
         ),

@@ -64,22 +64,30 @@ class Verdict:
         return "\n".join([f"{head}: {figures}", *self.failures])
 
 
+def _values(figures: xr.Dataset) -> list[float]:
+    """All figures of a dataset."""
+    return [float(v) for part in figures.values() for v in np.ravel(part)]
+
+
 def check(tree: xr.DataTree, max_tree_depth: int) -> Verdict:
     """Check the draws of a fit.
 
-    R-hat and ESS are judged on what the data identify: the expected scores `mu`. Loadings and skills
-    are known only up to a rotation, so that chains may differ in them and agree in all they say.
+    R-hat and ESS are judged on what the data identify: the expected scores `mu`, and the expected
+    losses `log_L` of a law that has them. Loadings and skills are known only up to a rotation, so that
+    chains may differ in them and agree in all they say.
 
     Args:
         tree: The fit's DataTree.
         max_tree_depth: The sampler's largest tree depth.
     """
-    identified = tree["posterior"].to_dataset()[["mu"]]
+    posterior = tree["posterior"].to_dataset()
+    names = [k for k in ("mu", "log_L") if k in posterior and posterior[k].size]
+    identified = posterior[names]
     stats = tree["sample_stats"].to_dataset()
     n_chains = stats.sizes["chain"]
-    worst_rhat = float(rhat(identified)["mu"].max()) if n_chains > 1 else float("nan")
-    bulk = float(ess(identified, method="bulk")["mu"].min())
-    tail = float(ess(identified, method="tail")["mu"].min())
+    worst_rhat = max(_values(rhat(identified))) if n_chains > 1 else float("nan")
+    bulk = min(_values(ess(identified, method="bulk")))
+    tail = min(_values(ess(identified, method="tail")))
     divergences = int(stats["diverging"].sum())
     saturated = int((stats["tree_depth"] >= max_tree_depth).sum())
     energy = float(np.min(bfmi(tree)["energy"].to_numpy()))
@@ -88,12 +96,12 @@ def check(tree: xr.DataTree, max_tree_depth: int) -> Verdict:
         failures.append("one chain cannot be checked against another: run at least 4 chains")
     elif not worst_rhat <= MAX_RHAT:
         failures.append(
-            f"chains disagree: R-hat of expected scores is up to {worst_rhat:.3f} (at most {MAX_RHAT}); "
+            f"chains disagree: R-hat of what is expected is up to {worst_rhat:.3f} (at most {MAX_RHAT}); "
             "double warmup and draws"
         )
     if not min(bulk, tail) >= MIN_ESS:
         failures.append(
-            f"few effective draws: ESS of expected scores is down to {min(bulk, tail):.0f} (at least "
+            f"few effective draws: ESS of what is expected is down to {min(bulk, tail):.0f} (at least "
             f"{MIN_ESS}); raise draws"
         )
     if divergences:

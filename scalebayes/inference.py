@@ -164,8 +164,10 @@ def _held_out(observations: Observations, models: Sequence[str]) -> dict[str, np
         kind: getattr(observations, kind)["model"].isin(list(models)).to_numpy()
         for kind in ("scores", "losses")
     }
-    if held["scores"].all():  # of none, too
-        raise ValueError("there are no scores to fit: the observations hold none that may be seen")
+    if held["scores"].all() and held["losses"].all():  # of none, too
+        raise ValueError(
+            "there are no scores to fit, nor losses: the observations hold none that may be seen"
+        )
     return held
 
 

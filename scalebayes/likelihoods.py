@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
+from jax.scipy.special import log_ndtr, ndtr
 from numpyro import distributions as dist
 
 if TYPE_CHECKING:
@@ -128,3 +129,109 @@ class Noisy(dist.Distribution):  # type: ignore[misc]  # NumPyro has no types
         residual = self.expected.at[self.cell].set(value) - self.expected
         rows = jnp.concatenate([self.shared, residual[None]])
         return rows * jnp.where(seen, 1 / self.sd, 0.0), seen
+
+
+class Emerging(dist.Distribution):  # type: ignore[misc]  # NumPyro has no types
+    """Scores that follow a latent value above a threshold, and say nothing but that below it.
+
+    A score is its latent value where that lies above the threshold. Elsewhere it is normal around the
+    chance level, cut off at the threshold: its density then has the probability that the latent value
+    lies below, and no other knowledge of it. Values of one model whose latent deviations are shared are
+    taken given those above the threshold; where nothing is shared, all are independent.
+
+    Args:
+        latent: Latent values, of which the observed scores above the threshold are observations.
+        chance: Chance level, shape (benchmark,).
+        threshold: Where scores begin to tell, above chance, shape (benchmark,).
+        below: Standard deviation around chance below it, shape (model, benchmark).
+    """
+
+    support = dist.constraints.real_vector
+
+    def __init__(self, latent: Noisy, chance: Array, threshold: Array, below: Array) -> None:
+        self.latent, self.chance, self.threshold, self.below = latent, chance, threshold, below
+        self.observed = latent.observed
+        super().__init__(event_shape=latent.event_shape)
+
+    @property
+    def at(self) -> Array:
+        """Threshold of each value, shape (value,)."""
+        return self.threshold[self.latent.cell[1]]
+
+    @property
+    def guesses(self) -> dist.Distribution:
+        """Scores whose latent value lies below the threshold, shape (value,)."""
+        model, benchmark = self.latent.cell
+        return dist.TruncatedNormal(
+            self.chance[benchmark], self.below[model, benchmark], high=self.at
+        )
+
+    @property
+    def mean(self) -> Array:
+        """Expected scores, shape (model, benchmark)."""
+        variance = self.latent.sd**2 + (self.latent.shared**2).sum(0)
+        sd, mean = jnp.sqrt(variance), self.latent.expected
+        z = (mean - self.threshold) / sd
+        guess = dist.TruncatedNormal(self.chance, self.below, high=self.threshold).mean
+        density = jnp.exp(dist.Normal(0.0, 1.0).log_prob(z))
+        return ndtr(z) * mean + sd * density + ndtr(-z) * guess
+
+    @property
+    def marginal(self) -> _Marginal:
+        """Each value on its own, its model's others unknown."""
+        return _Marginal(self)
+
+    def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> Array:
+        """Draw all values, shape sample_shape + (value,)."""
+        of_latent, of_guess = jax.random.split(key)
+        latent = self.latent.sample(of_latent, sample_shape)
+        return jnp.where(latent > self.at, latent, self.guesses.sample(of_guess, sample_shape))
+
+    def log_prob(self, value: Array) -> Array:
+        """Log density of the observed values, a scalar."""
+        telling = self._telling(value)
+        below = self._below(telling.given(value).marginal, value)
+        return (
+            telling.log_prob(value)
+            + jnp.where(self.observed & (value <= self.at), below, 0.0).sum()
+        )
+
+    def pointwise(self, value: Array) -> Array:
+        """Log density of each value given its model's other observed ones above the threshold."""
+        telling = self._telling(value)
+        return jnp.where(
+            value > self.at,
+            telling.pointwise(value),
+            self._below(telling.given(value).marginal, value),
+        )
+
+    def given(self, value: Array) -> Emerging:
+        """Values of the same models, observed once more."""
+        return Emerging(self._telling(value).given(value), self.chance, self.threshold, self.below)
+
+    def _telling(self, value: Array) -> Noisy:
+        """The latent values, of which those above the threshold are observed."""
+        latent = self.latent
+        observed = self.observed & (value > self.at)
+        return Noisy(latent.expected, latent.sd, latent.shared, latent.cell, observed)
+
+    def _below(self, latent: dist.Normal, value: Array) -> Array:
+        """Log density of values below the threshold, shape (value,)."""
+        under = jnp.minimum(value, self.at)  # others are not asked for, but must be finite
+        return log_ndtr((self.at - latent.loc) / latent.scale) + self.guesses.log_prob(under)
+
+
+class _Marginal:
+    """What `Emerging.marginal` gives: densities of single values."""
+
+    def __init__(self, scores: Emerging) -> None:
+        self.scores = scores
+
+    def log_prob(self, value: Array) -> Array:
+        """Log density of each value, shape (value,)."""
+        latent = self.scores.latent.marginal
+        return jnp.where(
+            value > self.scores.at,
+            latent.log_prob(value),
+            self.scores._below(latent, value),
+        )

@@ -1,4 +1,4 @@
-"""Observations: the models, their benchmark scores and their losses, as validated long tables."""
+"""Observations: the models, their scores, losses and data mixtures, as validated long tables."""
 
 from __future__ import annotations
 
@@ -19,16 +19,20 @@ Names: TypeAlias = str | Iterable[str] | None
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
 class Observations:
-    """What was observed of a set of models: frozen, validated long tables, one row a score or loss.
+    """What was observed of a set of models: frozen, validated long tables.
 
-    A missing score is an absent row. Rows keep the order in which they came; the tables are handed
-    out as copies. Building one from tables of this very form is `Observations(models, scores,
-    losses)`; `from_wide` and `from_long` take tables with other names and units.
+    There is one row a score, a loss, or a share of training data; what is not known has no row. Rows
+    keep the order in which they came; the tables are handed out as copies. Building one from tables
+    of this very form is `Observations(models, scores, losses, mixtures)`; `from_wide` and `from_long`
+    take tables with other names and units.
 
     Args:
         models: model, family, params; optional run, lineage, tokens, flops.
         scores: model, benchmark, score; optional n_items, chance.
         losses: model, domain, loss, unit.
+        mixtures: model, source, weight: which share of a model's training tokens came from each
+            source. The weights of a model sum to one within 0.001 and are kept as given; a source
+            without a row has none.
 
     Raises:
         ObservationsError: naming row, column, what was expected, what came and the remedy.
@@ -37,26 +41,27 @@ class Observations:
     _models: pd.DataFrame
     _scores: pd.DataFrame
     _losses: pd.DataFrame
+    _mixtures: pd.DataFrame
 
     def __init__(
         self,
         models: pd.DataFrame,
         scores: pd.DataFrame | None = None,
         losses: pd.DataFrame | None = None,
+        mixtures: pd.DataFrame | None = None,
     ) -> None:
-        given = {"models": models, "scores": scores, "losses": losses}
-        self._keep(*validated(*(long_table(kind, table) for kind, table in given.items())))
+        given = zip(COLUMNS, (models, scores, losses, mixtures), strict=True)
+        self._keep(validated(*(long_table(kind, table) for kind, table in given)))
 
-    def _keep(self, models: pd.DataFrame, scores: pd.DataFrame, losses: pd.DataFrame) -> None:
-        object.__setattr__(self, "_models", models)
-        object.__setattr__(self, "_scores", scores)
-        object.__setattr__(self, "_losses", losses)
+    def _keep(self, tables: Iterable[pd.DataFrame]) -> None:
+        for kind, table in zip(COLUMNS, tables, strict=True):
+            object.__setattr__(self, f"_{kind}", table)
 
     @classmethod
-    def _of(cls, models: pd.DataFrame, scores: pd.DataFrame, losses: pd.DataFrame) -> Observations:
-        """Keep tables that are valid already."""
+    def _of(cls, tables: Iterable[pd.DataFrame]) -> Observations:
+        """Keep tables that are valid already, in the order of `COLUMNS`."""
         made = cls.__new__(cls)
-        made._keep(models, scores, losses)
+        made._keep(tables)
         return made
 
     @classmethod
@@ -66,6 +71,7 @@ class Observations:
         *,
         benchmarks: Sequence[str],
         losses: Mapping[str, tuple[str, str]] | None = None,
+        mixtures: Mapping[str, str] | None = None,
         model: str = "model",
         family: str = "family",
         lineage: str | None = None,
@@ -85,6 +91,8 @@ class Observations:
             benchmarks: the columns that hold scores, in the order to keep.
             losses: domain -> the column that holds its losses and their unit, as in
                 {"c4": ("c4_loss", "nats/token")}; an empty cell is a missing loss.
+            mixtures: source -> the column that holds its weights, as in {"web": "share_web"}; a
+                model whose cells are all empty has no known mixture.
             model: the column of unique model names; likewise `family`.
             family: models that differ in size or training tokens only share one.
             lineage: the release above families (base and instruct variants); else the family.
@@ -108,13 +116,14 @@ class Observations:
             table,
             columns,
             benchmarks,
-            losses=losses,
+            losses=losses or {},
+            mixtures=mixtures or {},
             units=units,
-            chance=chance,
-            items=items,
+            chance=chance or {},
+            items=items or {},
             extra=extra,
         )
-        return cls._of(*validated(*tables))
+        return cls._of(validated(*tables))
 
     @classmethod
     def from_long(
@@ -122,29 +131,32 @@ class Observations:
         models: Source,
         scores: Source | None = None,
         losses: Source | None = None,
+        mixtures: Source | None = None,
         *,
         units: Mapping[str, float] | None = None,
         extra: Extra = "error",
     ) -> Observations:
-        """Take tables with one row a model, a score and a loss, or one table with everything.
+        """Take tables with one row a model, a score, a loss and a share, or one with everything.
 
         Args:
-            models: model, family, params; optional run, lineage, tokens, flops. Without `scores`
-                and `losses` it may hold their columns too, each model's own repeated on its rows:
-                a row with a benchmark is a score, a row with a domain a loss.
+            models: model, family, params; optional run, lineage, tokens, flops. Given alone it may
+                hold the other tables' columns too, each model's own repeated on its rows: a row
+                with a benchmark is a score, with a domain a loss, with a source a share.
             scores: model, benchmark, score; optional n_items, chance.
             losses: model, domain, loss, unit.
+            mixtures: model, source, weight.
             units: factor to a count, as in {"params": 1e9}; {"score": 0.01} for percentages.
             extra: "ignore" leaves out columns with other names; else they are an error.
 
         Raises:
             ObservationsError: naming row, column, what was expected, what came and the remedy.
         """
-        if scores is None and losses is None:
-            return cls._of(*validated(*split_table(models, units=units, extra=extra)))
-        given = {"models": models, "scores": scores, "losses": losses}
-        tables = (long_table(kind, t, units=units, extra=extra) for kind, t in given.items())
-        return cls._of(*validated(*tables))
+        others = (scores, losses, mixtures)
+        if all(table is None for table in others):
+            return cls._of(validated(*split_table(models, units=units, extra=extra)))
+        given = zip(COLUMNS, (models, *others), strict=True)
+        tables = (long_table(kind, t, units=units, extra=extra) for kind, t in given)
+        return cls._of(validated(*tables))
 
     @staticmethod
     def concat(*parts: Observations) -> Observations:
@@ -162,7 +174,7 @@ class Observations:
             # an empty part has no dtypes of its own to contribute
             filled = [frame for frame in frames if len(frame)] or frames[:1]
             tables.append(Table(kind, pd.concat(filled), repeats="merge"))
-        return Observations._of(*validated(*tables))
+        return Observations._of(validated(*tables))
 
     @property
     def models(self) -> pd.DataFrame:
@@ -180,6 +192,11 @@ class Observations:
         return self._losses.copy()
 
     @property
+    def mixtures(self) -> pd.DataFrame:
+        """One row a model and source: model, source, weight in [0, 1]; none where it is unknown."""
+        return self._mixtures.copy()
+
+    @property
     def families(self) -> tuple[str, ...]:
         """Families in order of first appearance."""
         return tuple(self._models["family"].unique())
@@ -193,6 +210,11 @@ class Observations:
     def domains(self) -> tuple[str, ...]:
         """Domains with at least one loss, in order of first appearance."""
         return tuple(self._losses["domain"].unique())
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Sources with at least one weight, in order of first appearance."""
+        return tuple(self._mixtures["source"].unique())
 
     def only(
         self,
@@ -217,7 +239,7 @@ class Observations:
         benchmarks: Names = None,
         domains: Names = None,
     ) -> Observations:
-        """Leave out what bears any of the given names, models with all their scores and losses.
+        """Leave out what bears any of the given names, models with all that is known of them.
 
         Raises:
             ObservationsError: a name is unknown, or no model is left.
@@ -237,15 +259,15 @@ class Observations:
                 "expected the selection to leave at least one model, got none: "
                 f"choose among the families {quoted(self.families)}"
             )
-        scores = scores[scores["model"].isin(rows["model"])]
-        losses = losses[losses["model"].isin(rows["model"])]
-        return self._of(*(frame.reset_index(drop=True) for frame in (rows, scores, losses)))
+        others = (scores, losses, self._mixtures)
+        left = [frame[frame["model"].isin(rows["model"])] for frame in others]
+        return self._of(frame.reset_index(drop=True) for frame in (rows, *left))
 
     def to_wide(self) -> pd.DataFrame:
         """Return one row a model, one column a benchmark, NaN where there is no score.
 
-        The inverse of `from_wide` with every column named; n_items, chance and the losses have no
-        place in a wide table.
+        The inverse of `from_wide` with every column named; n_items, chance, losses and mixtures
+        have no place in a wide table.
         """
         cells = self._scores.pivot(index="model", columns="benchmark", values="score")
         cells = cells.reindex(index=self._models["model"], columns=list(self.benchmarks))
@@ -258,7 +280,7 @@ class Observations:
         return all(getattr(self, f"_{kind}").equals(getattr(other, f"_{kind}")) for kind in COLUMNS)
 
     def __repr__(self) -> str:
-        """Return the counts of models, families, scores and losses in one line."""
+        """Return the counts of models, families, scores, losses and mixtures in one line."""
         families = plural(len(self.families), "family", "families")
         parts = [f"{plural(len(self._models), 'model')} of {families}"]
         if len(self._scores):
@@ -267,6 +289,9 @@ class Observations:
         if len(self._losses):
             count = plural(len(self.domains), "domain")
             parts.append(f"{plural(len(self._losses), 'loss', 'losses')} on {count}")
+        if self.sources:
+            count = plural(self._mixtures["model"].nunique(), "mixture")
+            parts.append(f"{count} of {plural(len(self.sources), 'source')}")
         unknown = int(self._models["tokens"].isna().sum())
         if unknown:
             parts.append(f"tokens unknown for {unknown}")

@@ -15,7 +15,7 @@ from scalebayes.observations import Observations
 from scalebayes.rules import quoted, suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from scalebayes.laws import Law
@@ -49,6 +49,7 @@ def observations(
     names: dict[str, str],
     *,
     losses: dict[str, tuple[str, str]],
+    mixtures: dict[str, str],
     units: dict[str, float],
     chance: dict[str, float],
     items: dict[str, float],
@@ -60,6 +61,7 @@ def observations(
         benchmarks: Columns of scores joined by commas, or all.
         names: Our column of models -> the user's.
         losses: Domain -> column of its losses, and their unit.
+        mixtures: Source -> column of its weights.
         units: Column -> factor to a count.
         chance: Benchmark -> score of guessing, as the user gave it.
         items: Benchmark -> number of items, as the user gave it.
@@ -73,9 +75,10 @@ def observations(
     """
     listed = [name.strip() for name in benchmarks.split(",") if name.strip()]
     if table in BUNDLED:
-        if units or chance or items or losses:
+        if units or chance or items or losses or mixtures:
             raise ValueError(
-                f"{table} has its own facts: leave out --units, --chance, --items and --loss"
+                f"{table} has its own facts: leave out --units, --chance, --items, --loss and "
+                "--mixture"
             )
         bundled = BUNDLED[table]()
         chosen = bundled.only(benchmarks=listed) if listed and listed != ["all"] else bundled
@@ -85,7 +88,8 @@ def observations(
         for ours, theirs in names.items()
     }
     raw = read_csv(table)
-    taken = {*columns.values(), *(column for column, _ in losses.values())}
+    of_losses = (column for column, _ in losses.values())
+    taken = {*columns.values(), *of_losses, *mixtures.values()}
     others = [c for c in raw.columns if c not in taken]
     if not listed:
         raise ValueError(
@@ -99,6 +103,7 @@ def observations(
         table,
         benchmarks=listed,
         losses=losses,
+        mixtures=mixtures,
         units=units,
         chance=known_chance,
         items=known_items,
@@ -145,16 +150,22 @@ def _facts(
     return chance, items, notes
 
 
+def _pairs(texts: Iterable[str]) -> Iterator[tuple[str, str, str]]:
+    """Pairs name=value, given apart or joined by commas: the pair as it came, name and value."""
+    for pair in (p.strip() for text in texts for p in text.split(",") if p.strip()):
+        name, _, value = pair.rpartition("=")
+        yield pair, name.strip(), value.strip()
+
+
 def factors(option: str, texts: Iterable[str]) -> dict[str, float]:
     """Parse name=number pairs, given apart or joined by commas."""
     found: dict[str, float] = {}
-    for pair in (p.strip() for text in texts for p in text.split(",") if p.strip()):
-        name, _, number = pair.rpartition("=")
+    for pair, name, number in _pairs(texts):
         try:
-            found[name.strip()] = float(number)
+            found[name] = float(number)
         except ValueError:
             name = ""
-        if not name.strip():
+        if not name:
             raise ValueError(
                 f"{option} expects name=number, such as "
                 f"{'params=1e9,tokens=1e12' if option == '--units' else 'mmlu=0.25'}, got {pair!r}"
@@ -176,6 +187,20 @@ def losses(texts: Iterable[str]) -> dict[str, tuple[str, str]]:
     return found
 
 
+def mixtures(texts: Iterable[str]) -> dict[str, str]:
+    """Parse source=column pairs, given apart or joined by commas."""
+    found: dict[str, str] = {}
+    for pair, source, column in _pairs(texts):
+        if not (source and column):
+            raise ValueError(
+                f"--mixture expects SOURCE=COLUMN, such as web=share_web, got {pair!r}"
+            )
+        if source in found:
+            raise ValueError(f"--mixture names {source!r} twice: give each source one column")
+        found[source] = column
+    return found
+
+
 def probabilities(text: str) -> list[float]:
     """Parse probabilities joined by commas."""
     try:
@@ -191,17 +216,17 @@ def models(
     params: float | None,
     tokens: float | None,
     units: dict[str, float],
-) -> pd.DataFrame:
-    """Models to predict, from a file or from the options for a single one."""
+) -> Observations:
+    """Models to predict and their mixtures, from a file or the options for a single one."""
     single = {"model": model, "family": family, "params": params}
     given = [f"--{k}" for k, v in {**single, "tokens": tokens}.items() if v is not None]
     if path is not None:
         if given:
             raise ValueError(f"give either --models or a single model, not --models and {given[0]}")
-        return Observations.from_long(path, units=units).models
+        return Observations.from_long(path, units=units)
     if missing := [f"--{k}" for k, v in single.items() if v is None]:
         raise ValueError(
             f"a single model needs --model, --family and --params: {', '.join(missing)} "
             f"{'is' if len(missing) == 1 else 'are'} missing (or give a file with --models)"
         )
-    return Observations.from_long(pd.DataFrame([{**single, "tokens": tokens}]), units=units).models
+    return Observations.from_long(pd.DataFrame([{**single, "tokens": tokens}]), units=units)

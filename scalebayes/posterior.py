@@ -20,14 +20,15 @@ from scalebayes.design import Design, Reference
 from scalebayes.laws import LAWS
 from scalebayes.laws.law import from_specification, specification
 from scalebayes.observations import Observations
+from scalebayes.rules import COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from scalebayes.laws.law import Law
 
-SCHEMA = 1
-"""Version of the file format; `load` refuses a newer one."""
+SCHEMA = 2
+"""Version of the file format; `load` refuses a newer one. Files of 1 have no mixtures."""
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,10 @@ class Fit:
 
     @cached_property
     def known_families(self) -> frozenset[str]:
-        """Families of which the law has seen a score."""
-        models = self.observations.models
-        seen = models["model"].isin(self.observations.scores["model"][self.seen])
-        return frozenset(models["family"][seen])
+        """Families of which the law has seen a score or a loss."""
+        models, own = self.observations.models, self.observations
+        seen = {*own.scores["model"][self.seen], *own.losses["model"][self.losses_seen]}
+        return frozenset(models["family"][models["model"].isin(seen)])
 
     def complete(self, observations: Observations) -> Observations:
         """Other observations with what they leave out and the fit knows.
@@ -87,11 +88,12 @@ class Fit:
         Chance levels and item counts of benchmarks, and lineages of families, are those of the fit.
 
         Raises:
-            ValueError: If a benchmark is not in the fit.
+            ValueError: If a benchmark, domain or source is not in the fit.
         """
         for kind, found in (
             ("benchmark", observations.benchmarks),
             ("domain", observations.domains),
+            ("source", observations.sources),
         ):
             known = self.design.labels(kind)
             if unknown := [name for name in found if name not in known]:
@@ -109,7 +111,10 @@ class Fit:
         }
         lineages = models["family"].map(lineage).fillna(models["lineage"])
         return Observations(
-            models.assign(lineage=lineages), scores.assign(**filled), observations.losses
+            models.assign(lineage=lineages),
+            scores.assign(**filled),
+            observations.losses,
+            observations.mixtures,
         )
 
     def design_of(
@@ -118,7 +123,7 @@ class Fit:
         seen: np.ndarray | None = None,
         losses_seen: np.ndarray | None = None,
     ) -> Design:
-        """The arrays of other, complete observations, on the benchmarks and domains of the fit."""
+        """The arrays of other, complete observations, on the labels of the fit."""
         design = designs.build(
             observations,
             seen,
@@ -126,6 +131,7 @@ class Fit:
             reference=self.reference,
             benchmarks=self.design.labels("benchmark"),
             domains=self.design.labels("domain"),
+            sources=self.design.labels("source"),
         )
         return replace(design, chance=self.design.chance)
 
@@ -156,10 +162,7 @@ class Fit:
             "reference": self.reference.to_dict(),
             "provenance": self.provenance,
         }
-        tables = {
-            name: getattr(self.observations, name).to_csv(index=False)
-            for name in ("models", "scores", "losses")
-        }
+        tables = {kind: getattr(self.observations, kind).to_csv(index=False) for kind in COLUMNS}
         groups = {name: node.to_dataset() for name, node in self.tree.children.items()}
         groups["scalebayes"] = xr.Dataset(
             {k: ((), v) for k, v in {"about": json.dumps(about), **tables}.items()}
@@ -189,7 +192,7 @@ class Average:
 
     @property
     def known_families(self) -> frozenset[str]:
-        """Families of which the laws have seen a score."""
+        """Families of which the laws have seen a score or a loss."""
         return next(iter(self.fits.values())).known_families
 
 
@@ -219,13 +222,13 @@ def load(path: str | Path) -> Fit:
             f"up to {SCHEMA}: upgrade scalebayes"
         )
 
-    def table(name: str) -> pd.DataFrame:
+    def table(kind: str) -> pd.DataFrame:
         # an empty cell of a text column never occurs: keys may be called "NA"
-        return pd.read_csv(StringIO(own[name]), keep_default_na=False, na_values=[""])
+        return pd.read_csv(StringIO(own[kind]), keep_default_na=False, na_values=[""])
 
     return Fit(
         law=from_specification(about["law"], LAWS),
-        observations=Observations(table("models"), table("scores"), table("losses")),
+        observations=Observations(**{kind: table(kind) for kind in COLUMNS if kind in own}),
         held_out=tuple(about["held_out"]),
         tree=xr.DataTree.from_dict(
             {k: v.to_dataset() for k, v in tree.children.items() if k != "scalebayes"}

@@ -21,7 +21,7 @@ from scalebayes.levels import given, positions
 from scalebayes.observations import Observations
 from scalebayes.posterior import Average, Fit
 from scalebayes.programs import over_draws
-from scalebayes.rules import suggestion
+from scalebayes.rules import TO_ONE, quoted, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,7 +36,7 @@ CELL = {"score": ["model", "benchmark"], "loss": ["model", "domain"]}
 
 def predict(
     fit: Fit | Average,
-    models: pd.DataFrame,
+    models: pd.DataFrame | Observations,
     *,
     of: Quantity = "score",
     prob: Sequence[float] = (0.5, 0.9),
@@ -52,7 +52,9 @@ def predict(
     Args:
         fit: The fit, or an average of fits.
         models: One row a model with columns model, family, params (N, a count) and tokens (D, a
-            count); optionally lineage. A missing token count is averaged over.
+            count); optionally lineage. A missing token count is averaged over. Or observations, of
+            which the models and their mixtures are taken and nothing else. A model of the fit that
+            comes without a mixture has the one that the fit knows.
         of: `score`, or `loss` of a law that has losses.
         prob: Probabilities of the central intervals.
         kind: `score`, the score that an evaluation will show, or `mean`, what the law expects of a
@@ -67,7 +69,8 @@ def predict(
         upper_p in percent for each probability, such as lower_90.
 
     Raises:
-        ValueError: If a family is unknown and looks like a misspelling, or an argument is off.
+        ValueError: If a family is unknown and looks like a misspelling, a model of the fit comes with
+            another mixture, or an argument is off.
         ObservationsError: If the table of models is.
     """
     if not prob or not all(0 < p < 1 for p in prob):
@@ -109,7 +112,7 @@ def summary(draws: np.ndarray, prob: Sequence[float] = (0.5, 0.9)) -> dict[str, 
 
 def predictive_draws(
     fit: Fit | Average,
-    models: pd.DataFrame,
+    models: pd.DataFrame | Observations,
     *,
     of: Quantity = "score",
     kind: Kind = "score",
@@ -136,12 +139,12 @@ def predictive_draws(
         return _mixed(parts, fit.weights)
     if kind not in ("score", "mean"):
         raise ValueError(f"kind must be 'score' or 'mean', but is {kind!r}")
-    if of not in CELL or (of == "loss" and "loss" not in fit.tree["log_likelihood"]):
+    if of not in CELL or of not in fit.tree["log_likelihood"]:
         raise ValueError(
-            f"of must be 'score', or 'loss' where the law has losses, but is {of!r} and the law is "
-            f"{type(fit.law).__name__}"
+            f"of must be one of what the law has been fitted to, "
+            f"{quoted(fit.tree['log_likelihood'].data_vars)}, but is {of!r}"
         )
-    design = _grid(fit, Observations(models), new_families)
+    design = _grid(fit, _inputs(fit, models), new_families)
     values = _run(fit, design, seed)[of][kind]
     _, column = CELL[of]
     names, columns = design.labels("model"), design.labels(column)
@@ -194,12 +197,12 @@ def log_score(
     Returns:
         The table of scores with a column log_score.
     """
-    asked = observations.scores
+    asked, inputs = observations.scores, _inputs(fit, observations)
     seen = _seen(fit, observations.models, "score")
     others = seen[~seen.index.isin(pd.MultiIndex.from_frame(asked[CELL["score"]]))]
     cells = pd.concat([asked, others.reset_index()], ignore_index=True)
     observed = np.arange(len(cells)) >= len(asked)
-    design = _design(fit, Observations(observations.models, cells), observed, new_families)
+    design = _design(fit, inputs, cells, observed, new_families)
     density = _run(fit, design, seed)["log_density"][..., : len(asked)]
     flat = density.reshape(-1, density.shape[-1])
     return observations.scores.assign(log_score=logsumexp(flat, axis=0) - np.log(len(flat)))
@@ -240,10 +243,20 @@ def _run(fit: Fit, design: Design, seed: int) -> dict[str, Any]:
     return jax.tree.map(lambda v: np.asarray(v).reshape(*shape, -1), result)
 
 
-def _grid(fit: Fit, models: Observations, new_families: Sequence[str]) -> Design:
+def _inputs(fit: Fit, models: pd.DataFrame | Observations) -> Observations:
+    """Models and their mixtures; where none is given, what the fit knows of these very models."""
+    given = models if isinstance(models, Observations) else Observations(models)
+    mixtures, known = given.mixtures, fit.observations.mixtures
+    _check_mixtures(known, mixtures)
+    left_out = _same(fit, given.models) - set(mixtures["model"])
+    mixtures = pd.concat([mixtures, known[known["model"].isin(left_out)]])
+    return Observations(given.models, mixtures=mixtures)
+
+
+def _grid(fit: Fit, inputs: Observations, new_families: Sequence[str]) -> Design:
     """Design with one cell for each model and benchmark of a fit."""
-    scores, seen = _cells(fit, models.models, "score")
-    return _design(fit, Observations(models.models, scores), seen, new_families)
+    scores, seen = _cells(fit, inputs.models, "score")
+    return _design(fit, inputs, scores, seen, new_families)
 
 
 def _cells(fit: Fit, models: pd.DataFrame, of: Quantity) -> tuple[pd.DataFrame, np.ndarray]:
@@ -258,20 +271,29 @@ def _cells(fit: Fit, models: pd.DataFrame, of: Quantity) -> tuple[pd.DataFrame, 
 def _seen(fit: Fit, models: pd.DataFrame, of: Quantity) -> pd.DataFrame:
     """The scores, or losses, that a fit has seen of these very models, by model and column."""
     own = fit.observations
-    same = own.models.merge(models, on=["model", "family", "params", "tokens"])["model"]
     rows, seen = (own.scores, fit.seen) if of == "score" else (own.losses, fit.losses_seen)
-    return rows[rows["model"].isin(same) & seen].set_index(CELL[of])
+    return rows[rows["model"].isin(_same(fit, models)) & seen].set_index(CELL[of])
+
+
+def _same(fit: Fit, models: pd.DataFrame) -> set[str]:
+    """The models that are a fit's own, by name, family, size and tokens."""
+    own = fit.observations.models
+    return set(own.merge(models, on=["model", "family", "params", "tokens"])["model"])
 
 
 def _design(
-    fit: Fit, observations: Observations, observed: np.ndarray, new_families: Sequence[str]
+    fit: Fit,
+    inputs: Observations,
+    scores: pd.DataFrame,
+    observed: np.ndarray,
+    new_families: Sequence[str],
 ) -> Design:
     """The design of scores to predict, and of all that the fit has seen of the same models."""
-    _check_families(fit, observations.families, new_families)
-    losses, losses_seen = _cells(fit, observations.models, "loss")
+    _check_families(fit, inputs.families, new_families)
+    losses, losses_seen = _cells(fit, inputs.models, "loss")
     units = fit.observations.losses.drop_duplicates("domain").set_index("domain")["unit"]
     losses["unit"] = losses["domain"].map(units)
-    complete = fit.complete(Observations(observations.models, observations.scores, losses))
+    complete = fit.complete(Observations(inputs.models, scores, losses, inputs.mixtures))
     return _at_centres(fit, fit.design_of(complete, observed, losses_seen))
 
 
@@ -298,6 +320,21 @@ def _check_families(fit: Fit, families: Sequence[str], new_families: Sequence[st
             )
 
 
+def _check_mixtures(known: pd.DataFrame, asked: pd.DataFrame) -> None:
+    """A model of the fit is what was seen of it; with another mixture it is another model."""
+    both = [
+        table.pivot(index="model", columns="source", values="weight").fillna(0.0)
+        for table in (known[known["model"].isin(asked["model"])], asked)
+    ]
+    here, there = both[0].align(both[1].reindex(both[0].index), fill_value=0.0)
+    differs = ((here - there).abs() > TO_ONE).any(axis=1)
+    if differs.any():
+        raise ValueError(
+            f"the fit knows {quoted(differs.index[differs])} with another mixture: give a model "
+            "with the new one a name of its own"
+        )
+
+
 @functools.lru_cache(maxsize=16)
 def _predictor(law_json: str) -> Callable[..., Any]:
     law = from_specification(json.loads(law_json), LAWS)
@@ -306,12 +343,12 @@ def _predictor(law_json: str) -> Callable[..., Any]:
         effects, noise, noise_of_losses = jax.random.split(key, 3)
         model = handlers.seed(given(law, draw, position), effects)
         trace = handlers.trace(model).get_trace(design)
-        mu = trace["mu"]["value"][design.score_model, design.score_benchmark]
-        score = trace["score"]["fn"].given(design.score)
-        found = {
-            "score": {"mean": mu, "score": jnp.clip(score.sample(noise), 0.0, 1.0)},
-            "log_density": score.marginal.log_prob(design.score),
-        }
+        found = {}
+        if "score" in trace:
+            mu = trace["mu"]["value"][design.score_model, design.score_benchmark]
+            score = trace["score"]["fn"].given(design.score)
+            found["score"] = {"mean": mu, "score": jnp.clip(score.sample(noise), 0.0, 1.0)}
+            found["log_density"] = score.marginal.log_prob(design.score)
         if "loss" in trace:
             losses = trace["loss"]["fn"]
             again = losses.given(design.log_loss).sample(noise_of_losses)

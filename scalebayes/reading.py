@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import pandas as pd
 
@@ -14,7 +14,7 @@ from scalebayes.validation import ObservationsError, Table, names, plural
 
 Source: TypeAlias = pd.DataFrame | str | os.PathLike[str]
 Extra: TypeAlias = Literal["error", "ignore"]
-UNITS = ("params", "tokens", "flops", "score")
+UNITS = ("params", "tokens", "flops", "score", "weight")
 REMEDIES = {
     "tokens": "pass tokens=None if no token count is known",
     "unit": "a loss needs its unit, 'nats/token' or 'bits/byte'",
@@ -26,12 +26,13 @@ def wide_tables(
     columns: Mapping[str, str],
     benchmarks: Sequence[str],
     *,
-    losses: Mapping[str, tuple[str, str]] | None = None,
+    losses: Mapping[str, tuple[str, str]],
+    mixtures: Mapping[str, str],
     units: Mapping[str, float] | None,
-    chance: Mapping[str, float] | None,
-    items: Mapping[str, float] | None,
+    chance: Mapping[str, float],
+    items: Mapping[str, float],
     extra: Extra,
-) -> tuple[Table, Table, Table]:
+) -> tuple[Table, ...]:
     """Return the tables of one with a row a model and a column a benchmark.
 
     The scores go benchmark by benchmark, so that the order of first appearance is the caller's
@@ -42,6 +43,7 @@ def wide_tables(
         columns: our names of the columns of models -> the caller's.
         benchmarks: the columns that hold scores.
         losses: domain -> the column that holds its losses, and their unit.
+        mixtures: source -> the column that holds its weights.
         units: column -> factor to a count.
         chance: benchmark -> chance level.
         items: benchmark -> number of items.
@@ -52,18 +54,20 @@ def wide_tables(
     """
     frame, source = _opened(table)
     benchmarks = [benchmarks] if isinstance(benchmarks, str) else list(benchmarks)
-    of_losses = {domain: column for domain, (column, _) in (losses or {}).items()}
+    domains = {domain: column for domain, (column, _) in losses.items()}
+    held = [*benchmarks, *domains.values(), *mixtures.values()]
     named = {**columns, **{name: name for name in benchmarks}}
-    _require(frame, named | {f"loss on {d}": c for d, c in of_losses.items()}, source)
-    wanted = [*columns.values(), *benchmarks, *of_losses.values()]
-    _refuse_extra(frame, wanted, source, extra, "name it in benchmarks=[...] or losses={...}")
-    twice = [name for name in (*benchmarks, *of_losses.values()) if wanted.count(name) > 1]
-    if twice:
+    named |= {f"loss on {domain}": column for domain, column in domains.items()}
+    _require(frame, named | {f"weight of {s}": column for s, column in mixtures.items()}, source)
+    wanted = [*columns.values(), *held]
+    remedy = "name it in benchmarks=[...], losses={...} or mixtures={...}"
+    _refuse_extra(frame, wanted, source, extra, remedy)
+    if twice := list(dict.fromkeys(name for name in held if wanted.count(name) > 1)):
         raise ObservationsError(
             f"expected each benchmark once and apart from the other columns, got {quoted(twice)} "
             "twice: name a column for one purpose"
         )
-    for argument, levels in (("chance", chance or {}), ("items", items or {})):
+    for argument, levels in (("chance", chance), ("items", items)):
         for name in levels:
             if name not in benchmarks:
                 raise ObservationsError(
@@ -72,35 +76,39 @@ def wide_tables(
                 )
 
     models = pd.DataFrame({ours: frame[theirs] for ours, theirs in columns.items()})
-    cells = [
-        pd.DataFrame(
-            {
-                "model": models["model"],
-                "benchmark": name,
-                "score": frame[name],
-                "n_items": (items or {}).get(name, float("nan")),
-                "chance": (chance or {}).get(name, float("nan")),
-            }
-        )[names(frame[name]).notna() & names(models["model"]).notna()]
-        for name in benchmarks
-    ]
-    cells = [rows for rows in cells if len(rows)]
-    scores = pd.concat(cells) if cells else pd.DataFrame(columns=COLUMNS["scores"])
-    of_domains = [
-        pd.DataFrame(
-            {"model": models["model"], "domain": domain, "loss": frame[column], "unit": unit}
-        )[names(frame[column]).notna() & names(models["model"]).notna()]
-        for domain, (column, unit) in (losses or {}).items()
-    ]
-    of_domains = [rows for rows in of_domains if len(rows)]
     factors = _factors(units)
-    return (
-        Table("models", models, source, columns, factors),
-        Table("scores", scores, source, {"model": columns["model"]}, factors, wide=True),
-        Table("losses", pd.concat(of_domains), source, {"model": columns["model"]}, factors)
-        if of_domains
-        else long_table("losses", None),
-    )
+    tables = [Table("models", models, source, columns, factors)]
+    given: dict[str, tuple[Mapping[str, str], dict[str, Mapping[str, Any]]]] = {
+        "scores": ({name: name for name in benchmarks}, {"n_items": items, "chance": chance}),
+        "losses": (domains, {"unit": {domain: unit for domain, (_, unit) in losses.items()}}),
+        "mixtures": (mixtures, {}),
+    }
+    for kind, (cells, facts) in given.items():
+        rows = _stacked(kind, frame, models["model"], cells, facts)
+        named = {"model": columns["model"]}
+        tables.append(Table(kind, rows, source, named, factors, cells=cells))
+    return tuple(tables)
+
+
+def _stacked(
+    kind: str,
+    frame: pd.DataFrame,
+    models: pd.Series,
+    cells: Mapping[str, str],
+    facts: Mapping[str, Mapping[str, Any]],
+) -> pd.DataFrame:
+    """Return one row a filled cell, column by column; of a mixture, all cells where one is."""
+    _, label, value, *_ = COLUMNS[kind]
+    filled = {column: names(frame[column]).notna() for column in cells.values()}
+    if kind == "mixtures" and cells:
+        filled = dict.fromkeys(filled, pd.DataFrame(filled).any(axis=1))
+    parts = []
+    for name, column in cells.items():
+        of_label = {fact: levels.get(name, float("nan")) for fact, levels in facts.items()}
+        rows = pd.DataFrame({"model": models, label: name, value: frame[column]} | of_label)
+        parts.append(rows[filled[column] & names(models).notna()])
+    parts = [rows for rows in parts if len(rows)]
+    return pd.concat(parts) if parts else pd.DataFrame(columns=COLUMNS[kind])
 
 
 def long_table(
@@ -125,10 +133,11 @@ def long_table(
 
 def split_table(
     table: Source, *, units: Mapping[str, float] | None, extra: Extra
-) -> tuple[Table, Table, Table]:
+) -> tuple[Table, ...]:
     """Return the tables of one long table whose rows repeat what belongs to the model.
 
-    A row with a benchmark or a score is a score, a row with a domain or a loss is a loss.
+    A row with a benchmark or a score is a score, a row with a domain or a loss is a loss, a row
+    with a source or a weight is a share of a mixture.
 
     Raises:
         ObservationsError: a column is missing or unknown.
@@ -139,6 +148,7 @@ def split_table(
         "models": ("model", "family"),
         "scores": ("benchmark", "score"),
         "losses": ("domain", "loss"),
+        "mixtures": ("source", "weight"),
     }.items():
         present = [column for column in (label, value) if column in frame]
         if kind != "models" and not present:
@@ -152,8 +162,8 @@ def split_table(
         repeats: Literal["merge", "refuse"] = "merge" if kind == "models" else "refuse"
         tables.append(Table(kind, rows, source, units=factors, repeats=repeats))
     every = dict.fromkeys(name for kind in COLUMNS for name in COLUMNS[kind])
-    _refuse_extra(frame, every, source, extra, "name it as the models, scores or losses do")
-    return tables[0], tables[1], tables[2]
+    _refuse_extra(frame, every, source, extra, "name it as these tables do")
+    return tuple(tables)
 
 
 def _opened(table: Source) -> tuple[pd.DataFrame, str]:

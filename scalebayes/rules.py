@@ -16,23 +16,32 @@ TEXT: dict[str, tuple[str, ...]] = {
     "models": ("model", "run", "family", "lineage"),
     "scores": ("model", "benchmark"),
     "losses": ("model", "domain", "unit"),
+    "mixtures": ("model", "source"),
 }
 NUMBERS: dict[str, tuple[str, ...]] = {
     "models": ("params", "tokens", "flops"),
     "scores": ("score", "n_items", "chance"),
     "losses": ("loss",),
+    "mixtures": ("weight",),
 }
 COLUMNS: dict[str, tuple[str, ...]] = {
     "models": ("model", "run", "family", "lineage", "params", "tokens", "flops"),
     "scores": ("model", "benchmark", "score", "n_items", "chance"),
     "losses": ("model", "domain", "loss", "unit"),
+    "mixtures": ("model", "source", "weight"),
 }
 OPTIONAL = frozenset({"run", "lineage", "tokens", "flops", "n_items", "chance"})
 KEYS: dict[str, list[str]] = {
     "models": ["model"],
     "scores": ["model", "benchmark"],
     "losses": ["model", "domain"],
+    "mixtures": ["model", "source"],
 }
+TO_ONE = 1e-3
+"""How far from one the weights of a model may sum, rounded as published weights are."""
+
+EMPTY = {"weight": "write 0 for a source that was not used, or leave out all weights of the model"}
+"""What to do about an empty cell, where it is not to fill it in or to leave the row out."""
 
 
 @dataclass(frozen=True)
@@ -112,11 +121,15 @@ def _count(noun: str, low: float, high: float, remedy: str) -> list[Rule]:
     ]
 
 
-def _says_score(value: float) -> str:
-    remedy = "correct the cell, or leave it empty if the score is missing"
-    if 1 < value <= 100:
-        remedy = "it looks like a percentage, divide by 100 (or pass units={'score': 0.01})"
-    return f"a score must lie in [0, 1], got {value:g}: {remedy}"
+def _fraction(column: str, remedy: str) -> list[Rule]:
+    """Rules for shares of one, which may come as percentages."""
+
+    def says(value: float) -> str:
+        percent = f"it looks like a percentage, divide by 100 (or pass units={{{column!r}: 0.01}})"
+        found = percent if 1 < value <= 100 else remedy
+        return f"a {column} must lie in [0, 1], got {value:g}: {found}"
+
+    return [_finite(f"a {column}"), Rule(lambda values: values.between(0, 1), says)]
 
 
 RULES: dict[str, dict[str, list[Rule]]] = {
@@ -133,7 +146,7 @@ RULES: dict[str, dict[str, list[Rule]]] = {
         ),
     },
     "scores": {
-        "score": [_finite("a score"), Rule(lambda values: values.between(0, 1), _says_score)],
+        "score": _fraction("score", "correct the cell, or leave it empty if the score is missing"),
         "n_items": [
             _finite("n_items"),
             Rule(
@@ -164,6 +177,7 @@ RULES: dict[str, dict[str, list[Rule]]] = {
             )
         ],
     },
+    "mixtures": {"weight": _fraction("weight", "give the source's share of the tokens")},
 }
 
 
@@ -201,6 +215,29 @@ def _one_per(group: str, column: str, remedy: str) -> RowRule:
     return RowRule(column, holds, says)
 
 
+def _to_one(group: str, column: str, remedy: str) -> RowRule:
+    """The values of `column` sum to one in each `group`; its first row is the one to blame."""
+
+    def totals(frame: pd.DataFrame) -> pd.Series:
+        return frame.groupby(group)[column].sum()
+
+    def holds(frame: pd.DataFrame) -> pd.Series:
+        # a cell or a key that is refused itself is reported for that
+        sound = frame[column].between(0, 1) & ~frame.duplicated(KEYS["mixtures"], keep=False)
+        sums = totals(frame)[sound.groupby(frame[group]).all()]
+        off = sums.index[(sums - 1).abs().round(9) > TO_ONE]
+        return frame.duplicated(group) | ~frame[group].isin(off)
+
+    def says(frame: pd.DataFrame, i: int) -> str:
+        name = frame[group].iloc[i]
+        return (
+            f"the {column}s of {group} {name!r} must sum to one, "
+            f"got {totals(frame)[name]:.6g}: {remedy}"
+        )
+
+    return RowRule(column, holds, says)
+
+
 ROW_RULES: dict[str, list[RowRule]] = {
     "models": [
         _unique("models", "keep one row, or give the models names of their own"),
@@ -214,5 +251,9 @@ ROW_RULES: dict[str, list[RowRule]] = {
     "losses": [
         _unique("losses", "keep one loss"),
         _one_per("domain", "unit", "convert the losses, or name the domains apart"),
+    ],
+    "mixtures": [
+        _unique("mixtures", "keep one weight"),
+        _to_one("model", "weight", "divide them by their sum, or add the missing source"),
     ],
 }

@@ -49,7 +49,8 @@ def prior_predictive(
         run = _simulator(json.dumps(specification(law)))
         values, observed = run(jax.random.split(jax.random.key(seed), draws), design)
     observed = {k: np.asarray(v)[None] for k, v in observed.items()}
-    observed["score"] = np.clip(observed["score"], 0, 1)
+    if "score" in observed:
+        observed["score"] = np.clip(observed["score"], 0, 1)
     if "loss" in observed:
         observed["loss"] = np.exp(observed["loss"])
     sites = {
@@ -84,7 +85,9 @@ def _simulator(law_json: str) -> Callable[..., Any]:
             for k, s in trace.items()
             if s["type"] in ("sample", "deterministic") and not s.get("is_observed")
         }
-        return values, observed | {"score": trace["score"]["fn"].sample(noise)}
+        if "score" in trace:
+            observed["score"] = trace["score"]["fn"].sample(noise)
+        return values, observed
 
     return over_draws(one, 1)
 
@@ -104,9 +107,9 @@ def simulate(
         The observations with simulated scores, and the value of every site, `mu` included.
     """
     tree = prior_predictive(law, observations, seed=seed, draws=1)
-    score = tree["prior_predictive"]["score"].to_numpy().reshape(-1)
     truth = {str(k): v.to_numpy()[0, 0] for k, v in tree["prior"].to_dataset().data_vars.items()}
-    scores, losses = observations.scores.assign(score=score), observations.losses
-    if "loss" in tree["prior_predictive"]:
-        losses["loss"] = tree["prior_predictive"]["loss"].to_numpy().reshape(-1)
-    return Observations(observations.models, scores, losses), truth
+    scores, losses = observations.scores, observations.losses
+    for of, rows in (("score", scores), ("loss", losses)):
+        if of in tree["prior_predictive"]:
+            rows[of] = tree["prior_predictive"][of].to_numpy().reshape(-1)
+    return Observations(observations.models, scores, losses, observations.mixtures), truth

@@ -15,6 +15,7 @@ import pandas as pd
 
 from scalebayes.rules import (
     COLUMNS,
+    EMPTY,
     KEYS,
     NUMBERS,
     OPTIONAL,
@@ -40,13 +41,13 @@ class Table:
     """A table as it came, with what is needed to speak of it in the caller's words.
 
     Attributes:
-        kind: "models", "scores" or "losses".
+        kind: "models", "scores", "losses" or "mixtures".
         frame: the table under our column names; its index names the rows ("line 4", "row 0").
         source: the file it came from, or nothing.
         columns: our column name -> the caller's, where they differ.
         units: column -> the factor that turns the figures into counts (a score into a fraction).
         repeats: "merge" folds rows that repeat a key with the same content into one.
-        wide: whether a score's column bears the name of its benchmark.
+        cells: label of a value -> the caller's column that holds it, in a wide table.
     """
 
     kind: str
@@ -55,7 +56,7 @@ class Table:
     columns: Mapping[str, str] = field(default_factory=dict)
     units: Mapping[str, float] = field(default_factory=dict)
     repeats: Literal["refuse", "merge"] = "refuse"
-    wide: bool = False
+    cells: Mapping[str, str] = field(default_factory=dict)
 
 
 class Problem(NamedTuple):
@@ -71,15 +72,12 @@ def plural(count: int, one: str, many: str = "") -> str:
     return f"{count} {one if count == 1 else many or one + 's'}"
 
 
-def validated(
-    models: Table, scores: Table, losses: Table
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Return the three tables in canonical columns and units.
+def validated(models: Table, *others: Table) -> tuple[pd.DataFrame, ...]:
+    """Return the tables in canonical columns and units, in the order in which they came.
 
     Args:
         models: at least model, family and params.
-        scores: model, benchmark and score; may have no rows.
-        losses: model, domain, loss and unit; may have no rows.
+        *others: scores, losses and mixtures; each may have no rows.
 
     Raises:
         ObservationsError: one for all problems, with the first few rows of each kind and a count.
@@ -92,7 +90,7 @@ def validated(
     frames: dict[str, pd.DataFrame] = {}
     problems: list[Problem] = []
     source = ""
-    for table in (models, scores, losses):
+    for table in (models, *others):
         frame, found = _checked(table)
         if table.kind != "models":
             found += _strangers(table, frame, frames["models"])
@@ -102,11 +100,10 @@ def validated(
         problems += found
     if problems:
         raise ObservationsError(_report(problems, source))
-    return _canonical("models", frames), _canonical("scores", frames), _canonical("losses", frames)
+    return tuple(_canonical(kind, frame) for kind, frame in frames.items())
 
 
-def _canonical(kind: str, frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    frame = frames[kind]
+def _canonical(kind: str, frame: pd.DataFrame) -> pd.DataFrame:
     if kind == "models":
         frame = frame.assign(params=frame["params"].round(), tokens=frame["tokens"].round())
         # C = 6 N D, the training FLOPs of a dense transformer
@@ -126,11 +123,12 @@ def _checked(table: Table) -> tuple[pd.DataFrame, list[Problem]]:
     for i, column, check in _failures(kind, frame):
         if (i, column) in reported:  # the first rule that a cell breaks explains it
             continue
-        if table.wide and check == "rows 0":  # the duplicate model is reported already
+        if table.cells and check == "rows 0":  # the duplicate model is reported already
             continue
         reported.add((i, column))
         if check == "not_nullable":
-            says = f"{column} must not be empty: fill it in, or leave the row out"
+            remedy = EMPTY.get(column, "fill it in, or leave the row out")
+            says = f"{column} must not be empty: {remedy}"
         elif check.startswith("rows "):
             says = ROW_RULES[kind][int(check[5:])].says(frame, i)
         else:
@@ -184,8 +182,8 @@ def _place(table: Table, frame: pd.DataFrame, i: int, column: str) -> str:
     row = frame.iloc[i]
     keys = [f"{key} {row[key]!r}" for key in KEYS[table.kind] if not pd.isna(row[key])]
     name = table.columns.get(column, column)
-    if table.wide and column == "score":
-        name, keys = str(row["benchmark"]), keys[:-1]
+    if table.cells and column == COLUMNS[table.kind][2]:
+        name, keys = table.cells[row[KEYS[table.kind][-1]]], keys[:-1]
     factor = table.units.get(column, 1.0)
     times = "" if factor == 1.0 else f" times {factor:g}"
     return f"{row.name}{' (' + ', '.join(keys) + ')' if keys else ''}, column {name!r}{times}"
@@ -254,7 +252,7 @@ def _blamed(kind: str, column: str, check: str) -> str:
 
 
 def _strangers(table: Table, frame: pd.DataFrame, models: pd.DataFrame) -> list[Problem]:
-    """Rows of scores or losses whose model the table of models does not hold."""
+    """Rows of other tables whose model the table of models does not hold."""
     known = [str(name) for name in models["model"].dropna()]
     unknown = (frame["model"].notna() & ~frame["model"].isin(known)).to_numpy()
     return [

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scalebayes import datasets, demo, options
+from scalebayes import datasets, demo, load, options
 from scalebayes.cli import app
 from scalebayes.shell import run
 from scalebayes.tables import to_json
@@ -46,6 +46,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     table = pd.DataFrame(rows)
     table.to_csv(folder / "scores.csv", index=False)
     table.assign(MMLU=100 * table["MMLU"]).to_csv(folder / "percent.csv", index=False)
+    shares = table.assign(web=[1.0, 0.8, 0.6] * 3, code=[0.0, 0.2, 0.4] * 3)
+    shares.to_csv(folder / "shares.csv", index=False)
     return folder
 
 
@@ -166,6 +168,27 @@ REFUSED = {
     ),
     "bad kind": ((*PREDICT, *BIGGER, "--kind", "median"), "median"),
     "skills of a baseline": (("skills", "{folder}/fit.nc"), "has no skills"),
+    "mixture without a column": ((*FIT, "--mixture", "web"), "SOURCE=COLUMN, such as"),
+    "mixture of an unknown column": ((*FIT, "--mixture", "web=remarks"), "mean 'remark'"),
+    "column of scores as a mixture": ((*FIT, "--mixture", "web=MMLU"), "for one purpose"),
+    "source twice": ((*FIT, "--mixture", "web=a,web=b"), "--mixture names 'web' twice"),
+    "mixture of a bundled table": (
+        ("fit", "sloth", "open_llm", "--mixture", "web=mmlu"),
+        "leave out --units, --chance, --items, --loss and --mixture",
+    ),
+    "half a mixture": (
+        (
+            "fit",
+            "sloth",
+            "{folder}/shares.csv",
+            "--benchmarks",
+            "MMLU",
+            *COLUMNS,
+            "--mixture",
+            "web=web",
+        ),
+        "shares.csv, 6 problems: line 3 (model 'a-7b'), column 'web'",
+    ),
     "unknown verb": (("forecast",), "forecast"),
     "missing argument": (("predict",), "FIT.nc"),
     "unknown option": ((*PREDICT, "--tokns", "1e12"), "--tokns"),
@@ -244,9 +267,38 @@ def test_losses_on_the_command_line():
     with pytest.raises(ValueError, match="--feature is not for sloth"):
         options.law("sloth", feature="c4")
     observations, _ = options.observations(
-        "olmo_ladder", "mmlu", {}, losses={}, units={}, chance={}, items={}
+        "olmo_ladder", "mmlu", {}, losses={}, mixtures={}, units={}, chance={}, items={}
     )
     assert observations.domains[0] == "c4"
+
+
+def test_mixtures_on_the_command_line(folder, capsys):
+    done = scalebayes(
+        "fit", "shared-intercept", "shares.csv", "--benchmarks", "all", *COLUMNS,
+        "--mixture", "web=web,software=code", "--out", "mixed.nc", *TINY, cwd=folder,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    out = f"{folder}/mixed.nc"
+    seen = load(out).observations
+    assert seen.benchmarks == ("MMLU", "riddles")  # all but the columns of the mixture
+    weights = seen.mixtures.set_index(["model", "source"])["weight"]
+    assert weights["a-30b"].to_dict() == {"web": 0.6, "software": 0.4}
+
+    header = "model,family,params,tokens,source,weight\n"
+    models = folder / "models_with_shares.csv"
+    predict = ["predict", out, "--models", str(models), "--units", "params=1e9,tokens=1e12"]
+    models.write_text(header + "d-1b,b,1,2,web,.5\nd-1b,b,1,2,software,.5\ne-1b,b,1,2,,\n")
+    assert run(app, predict) == 0
+    rows = capsys.readouterr().out.splitlines()[1:]
+    assert [row.split()[0] for row in rows] == ["d-1b", "d-1b", "e-1b", "e-1b"]
+    models.write_text(header + "d-1b,b,1,2,web,.5\nd-1b,b,1,2,wiki,.5\n")
+    assert run(app, predict) == 2
+    assert "the fit has no source ['wiki']" in capsys.readouterr().err
+    models.write_text(header + "d-1b,b,1,2,web,.5\n")
+    assert run(app, predict) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "line 2 (model 'd-1b', source 'web')" in line
+    assert "must sum to one, got 0.5" in line
 
 
 def test_the_demonstration_of_ladders_holds_out_the_large_runs():

@@ -14,7 +14,7 @@ from scipy.special import expit, logit
 
 import scalebayes as sb
 from scalebayes import averaging, curves, design, levels
-from scalebayes.laws.ladder import KNOTS, _slopes
+from scalebayes.laws.losses import KNOTS, away
 from scalebayes.simulation import simulate
 
 TASKS = {"easy": 0.25, "hard": 0.25, "pair": 0.5}
@@ -92,7 +92,7 @@ def test_flops_are_one_input() -> None:
 
 def test_the_discrepancy_spreads_with_distance() -> None:
     u = np.array([0.0, 0.5, 1.0, 2.0, 4.0, -2.0])
-    sd = np.sqrt((np.asarray(_slopes(u)) ** 2).sum(axis=1))
+    sd = np.sqrt((np.asarray(away(u)) ** 2).sum(axis=1))
     assert sd[0] == sd[1] == 0
     assert sd[5] == pytest.approx(sd[3])
     assert (np.diff(sd[1:5]) > 0).all()

@@ -29,6 +29,8 @@ VARIANTS = {
     "lineage": sb.Sloth(lineage=True),
     "ladder of checkpoints": sb.Ladder(checkpoints=True, ceiling="learned", link="monotone"),
     "ladder of FLOPs on one loss": sb.Ladder(feature="c4", inputs="flops", floor="known"),
+    "FLP, a sigmoid": sb.Flp(scores="sigmoid", floor="learned", irreducible=False),
+    "FLP of checkpoints": sb.Flp(checkpoints=True, feature="task"),
     "logistic, ceiling": sb.Sloth(link="logistic", ceiling="learned", deviations=False),
 }
 

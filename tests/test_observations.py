@@ -51,6 +51,11 @@ def losses(**columns: Any) -> pd.DataFrame:
     return pd.DataFrame(table | {"unit": ["nats/token", "nats/token"]} | columns)
 
 
+def mixtures(**columns: Any) -> pd.DataFrame:
+    table = {"model": ["a-1", "a-1", "a-2"], "source": ["web", "code", "web"]}
+    return pd.DataFrame(table | {"weight": [0.75, 0.25, 1.0]} | columns)
+
+
 @pytest.fixture
 def write(tmp_path: Path) -> Callable[[str | bytes], Path]:
     def write_file(content: str | bytes) -> Path:
@@ -149,6 +154,60 @@ def test_long_tables_and_one_long_table_agree() -> None:
     rows = [models().merge(scores()), models().merge(losses())]
     together = pd.concat(rows, ignore_index=True)
     assert Observations.from_long(together) == apart
+
+
+def test_mixtures_in_long_tables_apart_and_in_one(write: Any) -> None:
+    apart = Observations.from_long(models(), scores(), None, mixtures())
+    assert apart == Observations(models(), scores(), mixtures=mixtures())
+    assert apart != Observations(models(), scores())
+    assert apart.sources == ("web", "code")
+    assert apart.mixtures.equals(mixtures())
+    assert Observations(models()).sources == ()
+    assert list(Observations(models()).mixtures) == ["model", "source", "weight"]
+    rows = [models().merge(scores()), models().merge(mixtures())]
+    together = pd.concat(rows, ignore_index=True)
+    assert Observations.from_long(together) == apart
+    assert Observations.from_long(write(together.to_csv(index=False))) == apart
+
+
+def test_wide_mixtures_of_which_one_is_unknown(write: Any) -> None:
+    shares = {"web": "share_web", "code": "share_code"}
+    table = wide(share_code=[0.25, np.nan, 0.0], share_web=[0.75, np.nan, 1.0])
+    seen = from_wide(table, mixtures=shares)
+    assert seen.mixtures.to_numpy().tolist() == [
+        ["a-1", "web", 0.75],
+        ["b-1", "web", 1.0],
+        ["a-1", "code", 0.25],
+        ["b-1", "code", 0.0],
+    ]
+    assert seen.sources == ("web", "code")
+    assert seen.scores.equals(from_wide(wide()).scores)
+    assert from_wide(write(table.to_csv(index=False)), mixtures=shares) == seen
+    percent = table.assign(share_code=[25, None, 0], share_web=[75, None, 100])
+    units = UNITS | {"weight": 0.01}
+    assert from_wide(percent, mixtures=shares, units=units) == seen
+
+
+def test_weights_are_kept_as_given_where_rounding_has_moved_their_sum() -> None:
+    for weight in (0.249, 0.251):
+        seen = Observations(models(), mixtures=mixtures(weight=[0.75, weight, 1.0]))
+        assert seen.mixtures["weight"].tolist() == [0.75, weight, 1.0]
+
+
+def test_mixtures_follow_their_models() -> None:
+    whole = Observations(models(), scores(), mixtures=mixtures())
+    left, right = whole.only(models="a-1"), whole.without(models="a-1")
+    assert left.mixtures["weight"].tolist() == [0.75, 0.25]
+    assert right.mixtures.to_numpy().tolist() == [["a-2", "web", 1.0]]
+    assert whole.without(benchmarks="mmlu").mixtures.equals(mixtures())
+    assert Observations.concat(left, right, whole) == whole
+    bare = Observations(models(model=["b-1", "b-2"]))
+    assert Observations.concat(bare, whole).mixtures.equals(mixtures())
+    assert "2 scores on 1 benchmark; 2 mixtures of 2 sources" in repr(whole)
+    assert "source" not in repr(bare)
+    taken = whole.mixtures
+    taken["weight"] = 0.0
+    assert whole.mixtures.equals(mixtures())
 
 
 def test_one_long_csv_in_billions(write: Any) -> None:
@@ -346,6 +405,40 @@ BAD_WIDE = {
     ),
     "unknown unit": ({}, {"units": {"param": 1e9}}, ["got 'param'", "did you mean 'params'?"]),
     "unit of zero": ({}, {"units": {"params": 0}}, ["positive factor, got 0", "1e9 for billions"]),
+    "column for two sources": (
+        {"share": [1.0, 1.0, 1.0]},
+        {"mixtures": {"web": "share", "code": "share"}},
+        ["apart from the other columns", "got 'share' twice", "one purpose"],
+    ),
+    "no such column of weights": (
+        {"share": [1.0, 1.0, 1.0]},
+        {"mixtures": {"web": "shares"}},
+        ["expected 1 column 'shares'", "did you mean 'share'?"],
+    ),
+    "empty weight beside a filled one": (
+        {"web": [0.8, 1.0, 1.0], "code": [np.nan, 0.0, 0.0]},
+        {"mixtures": {"web": "web", "code": "code"}},
+        ["row 0 (model 'a-1'), column 'code'", "must not be empty", "write 0 for a source"],
+    ),
+    "weights as percentages": (
+        {"web": [0.8, 57.0, 1.0], "code": [0.2, 0.5, 0.0]},
+        {"mixtures": {"web": "web", "code": "code"}},
+        [
+            "row 1 (model 'a-2'), column 'web'",
+            "got 57: it looks like a percentage",
+            "divide by 100",
+        ],
+    ),
+    "weights that sum to less": (
+        {"web": [0.8, 1.0, 1.0], "code": [0.1, 0.0, 0.0]},
+        {"mixtures": {"web": "web", "code": "code"}},
+        ["row 0 (model 'a-1'), column 'web'", "must sum to one, got 0.9: divide them"],
+    ),
+    "loss as text": (
+        {"c4": ["3.1", "low", "2.9"]},
+        {"losses": {"web": ("c4", "nats/token")}},
+        ["row 1 (model 'a-2'), column 'c4'", "a number, got 'low'"],
+    ),
     "unknown choice of extra": ({}, {"extra": "drop"}, ["'error' or 'ignore', got 'drop'"]),
 }
 
@@ -415,6 +508,42 @@ BAD_LONG = {
         (models(), None, losses(unit=["nats/token", "bits/byte"])),
         ["row 1", "one unit, got 'bits/byte' here and 'nats/token' at row 0", "apart"],
     ),
+    "weights that sum to more": (
+        (models(), None, None, mixtures(weight=[0.75, 0.252, 1.0])),
+        [
+            "row 0 (model 'a-1', source 'web'), column 'weight'",
+            "the weights of model 'a-1' must sum to one, got 1.002",
+            "divide them by their sum, or add the missing source",
+        ],
+    ),
+    "percentage of a source": (
+        (models(), None, None, mixtures(weight=[0.75, 0.25, 57])),
+        ["row 2 (model 'a-2', source 'web')", "percentage, divide by 100", "{'weight': 0.01}"],
+    ),
+    "negative weight": (
+        (models(), None, None, mixtures(weight=[1.25, -0.25, 1.0])),
+        ["row 1 (model 'a-1', source 'code')", "[0, 1], got -0.25", "share of the tokens"],
+    ),
+    "infinite weight": (
+        (models(), None, None, mixtures(weight=[0.75, 0.25, np.inf])),
+        ["row 2 (model 'a-2', source 'web')", "a weight must be finite, got inf"],
+    ),
+    "empty weight": (
+        (models(), None, None, mixtures(weight=[0.75, np.nan, 1.0])),
+        ["row 1 (model 'a-1', source 'code'), column 'weight'", "must not be empty: write 0"],
+    ),
+    "duplicate weight": (
+        (models(), None, None, mixtures(source=["web", "web", "web"])),
+        ["row 1 (model 'a-1', source 'web')", "duplicate of row 0", "keep one weight"],
+    ),
+    "mixture of an unknown model": (
+        (models(), None, None, mixtures(model=["a-1", "a-1", "a2"])),
+        ["row 2 (model 'a2', source 'web'), column 'model'", "add its row", "mean 'a-2'?"],
+    ),
+    "mixture without weights": (
+        (models(), None, None, mixtures().drop(columns="weight")),
+        ["mixtures: expected 1 column 'weight'"],
+    ),
     "missing column": (
         (models().rename(columns={"family": "Family"}),),
         ["models: expected 1 column 'family'", "did you mean 'Family'?"],
@@ -454,6 +583,12 @@ def test_extra_columns_are_ignored_on_request_only() -> None:
     assert long == Observations(models(), scores())
 
 
+def test_a_refused_weight_is_not_refused_for_its_sum_too() -> None:
+    for bad in ({"weight": [0.75, 57, 1.0]}, {"source": ["web", "web", "web"]}):
+        message = refusal(lambda bad=bad: Observations(models(), mixtures=mixtures(**bad)))
+        assert "sum to one" not in message
+
+
 def test_one_message_for_all_problems() -> None:
     table = wide(mmlu=[30, 40, 50], arc=[10, 20, 30], params=[0, 1, 2], family=["a", "", "b"])
     message = refusal(lambda: from_wide(table))
@@ -481,6 +616,11 @@ def test_contradictions_between_parts_are_named() -> None:
     message = refusal(lambda: Observations.concat(one, other))
     assert "part 2 (model 'a-2', benchmark 'mmlu'), column 'score'" in message
     assert "got 0.41 here and 0.4 at part 1" in message
+    one = Observations(models(), mixtures=mixtures())
+    other = Observations(models(), mixtures=mixtures(weight=[0.5, 0.5, 1.0]))
+    message = refusal(lambda: Observations.concat(one, other))
+    assert "part 2 (model 'a-1', source 'web'), column 'weight'" in message
+    assert "got 0.5 here and 0.75 at part 1" in message
     assert "at least one Observations" in refusal(lambda: Observations.concat())
 
 

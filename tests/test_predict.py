@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from conftest import HELD_OUT, fit_quietly, table
 from scipy.special import logsumexp
 
@@ -258,3 +261,133 @@ def test_condition_agrees_with_a_refit(fitted: sb.Fit, simulated) -> None:  # ty
 def test_condition_refuses_known_families(fitted: sb.Fit) -> None:
     with pytest.raises(ValueError, match=r"knows .*f0.* already"):
         sb.condition(fitted, fitted.observations.only(models=["f0-0"]))
+
+
+# --- mixtures -----------------------------------------------------------------------------------
+
+
+def mixture(model: str, **weights: float) -> pd.DataFrame:
+    return pd.DataFrame({"model": model, "source": list(weights), "weight": list(weights.values())})
+
+
+MIXTURES = pd.concat(
+    [
+        mixture("f0-0", web=0.75, code=0.25),
+        mixture("f0-1", web=1.0),
+        mixture("f1-0", web=0.375, code=0.625),
+        mixture("f3-0", code=1.0),
+    ]
+)
+
+
+@pytest.fixture(scope="module")
+def whole() -> sb.Observations:
+    """Four families of two sizes, and what four of the models were trained on."""
+    observations, _ = simulate(sb.FamilyIntercept(), table(4, 2), seed=1)
+    return sb.Observations(observations.models, observations.scores, mixtures=MIXTURES)
+
+
+@pytest.fixture(scope="module")
+def mixed(whole: sb.Observations) -> sb.Fit:
+    """A fit to all but the last family."""
+    return fit_quietly(sb.FamilyIntercept(), whole.without(families=["f3"]), **QUICK)
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
+    """The mixtures that a law is shown after a fit, in the order in which they are."""
+    mixtures, design_of = [], sb.Fit.design_of
+
+    def spy(*arguments: object) -> object:
+        design = design_of(*arguments)  # type: ignore[arg-type]
+        mixtures.append(design.mixture)
+        return design
+
+    monkeypatch.setattr(sb.Fit, "design_of", spy)
+    return mixtures
+
+
+UNKNOWN = [np.nan, np.nan]
+
+
+def test_a_design_tells_no_share_from_an_unknown_mixture(mixed: sb.Fit) -> None:
+    assert mixed.design.labels("source") == ("web", "code")
+    assert mixed.design.labels("model")[:4] == ("f0-0", "f0-1", "f1-0", "f1-1")
+    np.testing.assert_array_equal(
+        mixed.design.mixture,
+        [[0.75, 0.25], [1.0, 0.0], [0.375, 0.625], UNKNOWN, UNKNOWN, UNKNOWN],
+    )
+
+
+def test_a_fit_keeps_its_mixtures_in_a_file(mixed: sb.Fit, tmp_path: Path) -> None:
+    again = sb.load(mixed.save(tmp_path / "fit.nc"))
+    assert again.observations == mixed.observations
+    np.testing.assert_array_equal(again.design.mixture, mixed.design.mixture)
+
+
+def test_files_of_the_first_schema_have_no_mixtures(mixed: sb.Fit, tmp_path: Path) -> None:
+    with xr.open_datatree(mixed.save(tmp_path / "new.nc"), engine="h5netcdf") as opened:
+        groups = {name: node.to_dataset() for name, node in opened.load().children.items()}
+    about = json.loads(groups["scalebayes"]["about"].item()) | {"schema": 1}
+    own = groups["scalebayes"].drop_vars("mixtures").assign(about=json.dumps(about))
+    xr.DataTree.from_dict(groups | {"scalebayes": own}).to_netcdf(
+        tmp_path / "old.nc", engine="h5netcdf"
+    )
+    old = sb.load(tmp_path / "old.nc").observations
+    assert old == sb.Observations(mixed.observations.models, mixed.observations.scores)
+
+
+def test_predict_takes_models_and_mixtures_of_observations(
+    mixed: sb.Fit, whole: sb.Observations, shown: list[np.ndarray]
+) -> None:
+    models = whole.only(models=["f0-0", "f0-1", "f1-1"]).models
+    models.loc[1, "model"] = "f0-1-again"
+    asked = sb.Observations(models, mixtures=mixture("f0-1-again", code=0.9, web=0.1))
+    sb.predict(mixed, asked)
+    # what is given, then what the fit knows of the same model, or nothing
+    np.testing.assert_array_equal(shown[-1], [[0.75, 0.25], [0.1, 0.9], UNKNOWN])
+    sb.predict(mixed, models)
+    np.testing.assert_array_equal(shown[-1], [[0.75, 0.25], UNKNOWN, UNKNOWN])
+    average = sb.Average({"a": mixed, "b": mixed}, {"a": 0.5, "b": 0.5}, pd.DataFrame())
+    sb.predictive_draws(average, asked)
+    np.testing.assert_array_equal(shown[-1], [[0.75, 0.25], [0.1, 0.9], UNKNOWN])
+
+
+def test_predict_minds_no_scores_of_observations(fitted: sb.Fit) -> None:
+    asked = fitted.observations.only(models=[*HELD_OUT, "f2-0"])
+    scores = asked.scores.replace({"benchmark": {"mmlu": "piqa"}}).assign(score=0.9)
+    others = sb.Observations(asked.models, scores, asked.losses)
+    pd.testing.assert_frame_equal(sb.predict(fitted, others), sb.predict(fitted, asked.models))
+
+
+def test_log_score_and_condition_carry_mixtures(
+    mixed: sb.Fit, whole: sb.Observations, shown: list[np.ndarray]
+) -> None:
+    new = whole.only(families=["f3"])
+    sb.log_score(mixed, new, new_families=["f3"])
+    np.testing.assert_array_equal(shown[-1], [[0.0, 1.0], UNKNOWN])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # few draws
+        conditioned = sb.condition(mixed, new)
+    np.testing.assert_array_equal(shown[-1], [[0.0, 1.0], UNKNOWN])
+    assert conditioned.observations.mixtures.equals(whole.mixtures)
+    assert conditioned.design.labels("source") == ("web", "code")
+
+
+def test_unknown_sources_are_refused(mixed: sb.Fit, whole: sb.Observations) -> None:
+    new = whole.only(families=["f3"])
+    strange = sb.Observations(new.models, new.scores, mixtures=mixture("f3-0", code=0.5, wiki=0.5))
+    for refuses in (sb.predict, sb.log_score, sb.condition):
+        with pytest.raises(ValueError, match=r"no source \['wiki'\], it has \['web', 'code'\]"):
+            refuses(mixed, strange, **({} if refuses is sb.condition else {"new_families": ["f3"]}))
+
+
+def test_a_model_of_the_fit_with_another_mixture_is_refused(
+    mixed: sb.Fit, whole: sb.Observations
+) -> None:
+    models = whole.only(models=["f0-0", "f0-1"]).models
+    other = sb.Observations(models, mixtures=mixture("f0-1", web=0.9, code=0.1))
+    with pytest.raises(ValueError, match=r"knows 'f0-1' with another mixture: .* name of its own"):
+        sb.predict(mixed, other)
+    same = sb.Observations(models, mixtures=mixture("f0-1", code=0.0, web=1.0))
+    assert sb.predict(mixed, same).equals(sb.predict(mixed, models))

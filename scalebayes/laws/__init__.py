@@ -1,6 +1,7 @@
 """The laws, one paper a file. A new law is a file here and a line in `LAWS`."""
 
 from scalebayes.laws.baselines import FamilyIntercept, SharedIntercept, SizeAndTokens
+from scalebayes.laws.flp import Flp
 from scalebayes.laws.ladder import Ladder
 from scalebayes.laws.law import Law, priors
 from scalebayes.laws.sloth import Sloth
@@ -11,6 +12,7 @@ LAWS: dict[str, type] = {
     "FamilyIntercept": FamilyIntercept,
     "SizeAndTokens": SizeAndTokens,
     "Ladder": Ladder,
+    "Flp": Flp,
 }
 """Every law by its name; `{"schema": ...}` specifications and the command line refer to it."""
 

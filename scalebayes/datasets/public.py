@@ -1,0 +1,113 @@
+"""Readers of larger public tables, in the folder that the environment variable SCALEBAYES_DATA names."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from scalebayes.csv_files import read
+from scalebayes.datasets.bundled import provenance
+from scalebayes.observations import Observations
+
+REGMIX_TOKENS = {"1M": 1e9, "60M": 1e9, "1B": 25e9}
+"""Training tokens of the models of each size."""
+
+
+def gadre() -> Observations:
+    """Return losses and benchmark scores of models trained on three corpora, many of them overtrained.
+
+    Reads `gadre/losses.csv` (run, corpus, params, tokens, domain, loss) and `gadre/scores.csv` (run,
+    benchmark, score, n_items, chance).
+
+    Returns:
+        104 models of 11M to 6.9B parameters, embeddings included, named as the authors named their
+        runs, with the corpus as family; losses on 8 domains in nats per token and scores on 46 benchmarks.
+
+    Raises:
+        ObservationsError: a file is missing; the message says where it was looked for.
+
+    References:
+        Gadre et al., Language models scale reliably with over-training and on downstream tasks, 2024.
+        https://arxiv.org/abs/2403.08540. Figures from https://github.com/mlfoundations/scaling,
+        MIT licence.
+    """
+    losses = read("gadre/losses.csv").rename(columns={"run": "model", "corpus": "family"})
+    scores = read("gadre/scores.csv").rename(columns={"run": "model"})
+    models = losses[["model", "family", "params", "tokens"]].drop_duplicates("model")
+    return Observations(
+        models, scores, losses[["model", "domain", "loss"]].assign(unit="nats/token")
+    )
+
+
+def regmix() -> Observations:
+    """Return losses of small models, each trained on a mixture of its own of 17 parts of the Pile.
+
+    Reads `regmix/mixtures.csv` (size, params, role, index, and a column weight_ a source and loss_ a
+    domain). The published weights are rounded to three decimals and sum to 0.996 to 1.003; here each
+    model's are divided by their sum.
+
+    Returns:
+        1088 models of one family, named by size, role and index, such as `1m-train-17`: 512 of 1M
+        parameters in the role `train`, in the role `test` 256 of 1M, 256 of 60M and 64 of 1B; their
+        mixtures, and losses on 13 domains in nats per token.
+
+    Raises:
+        ObservationsError: the file is missing; the message says where it was looked for.
+
+    References:
+        Liu et al., RegMix: Data Mixture as Regression for Language Model Pre-training, 2024.
+        https://arxiv.org/abs/2407.01492. Figures from https://github.com/sail-sg/regmix, MIT licence.
+    """
+    table = read("regmix/mixtures.csv")
+    weights, losses = (
+        [str(column) for column in table if str(column).startswith(prefix)]
+        for prefix in ("weight_", "loss_")
+    )
+    table[weights] = table[weights].div(table[weights].sum(axis=1), axis=0)
+    table["model"] = (table["size"] + "-" + table["role"] + "-").str.lower() + table["index"].map(
+        str
+    )
+    return Observations.from_wide(
+        table.assign(family="regmix", tokens=table["size"].map(REGMIX_TOKENS)),
+        benchmarks=[],
+        losses={column.removeprefix("loss_"): (column, "nats/token") for column in losses},
+        mixtures={column.removeprefix("weight_"): column for column in weights},
+        extra="ignore",
+    )
+
+
+def olmo_ladder_checkpoints() -> Observations:
+    """Return every published checkpoint of the OLMo model ladder and of its two large runs.
+
+    Reads `olmo_ladder/checkpoints.csv` (run, params, tokens, checkpoint, task, c4_loss, task_loss,
+    accuracy). `olmo_ladder` has the means over the last checkpoints, and needs no file.
+
+    Returns:
+        1579 models of 18 runs and one family, named by run and number of the checkpoint, such as
+        `190m-1xc at 36`; 8 benchmarks and, as losses, `c4` in nats per token and the task loss of
+        each benchmark under its name, in bits per byte. What is missing at a checkpoint has no row.
+
+    Raises:
+        ObservationsError: the file is missing; the message says where it was looked for.
+
+    References:
+        Bhagia et al., Establishing Task Scaling Laws via Compute-Efficient Model Ladders, 2024.
+        https://arxiv.org/abs/2412.04403. Figures from https://github.com/allenai/OLMo-ladder,
+        Apache-2.0 licence.
+    """
+    facts = provenance("olmo_ladder")
+    table = read("olmo_ladder/checkpoints.csv").rename(columns={"task": "benchmark"})
+    table["run"] = table["run"].str.lower()
+    table["model"] = table["run"] + " at " + table["checkpoint"].map(str)
+    models = table[["model", "run", "params", "tokens"]].drop_duplicates("model")
+    scores = table[["model", "benchmark"]].assign(score=table["accuracy"])
+    for column in ("n_items", "chance"):
+        scores[column] = scores["benchmark"].map(facts[column])
+    of_c4 = table[["model"]].assign(domain="c4", loss=table["c4_loss"], unit="nats/token")
+    of_task = table[["model"]].assign(
+        domain=table["benchmark"], loss=table["task_loss"], unit="bits/byte"
+    )
+    return Observations(
+        models.assign(family="olmo-ladder"),
+        scores.dropna(subset="score"),
+        pd.concat([of_c4.drop_duplicates(), of_task]).dropna(subset="loss"),
+    )

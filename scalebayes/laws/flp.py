@@ -1,0 +1,167 @@
+r"""FLP: training FLOPs to pre-training loss, loss to performance, as one posterior.
+
+With model i of family f, loss domain m, benchmark j, c = log(C/C0) from the middle of the models that
+the fit has seen, and u the same in decades:
+
+    L_im  = E_fm + A_fm exp(-alpha_m c_i)                                   stage 1; E zero on request
+    log y_im ~ Normal(log L_im - f_m (G(u_i) + xi_i) + g_m(u_i), s_m^2)     observed loss
+
+    v_ij  = w0_fj - w1_j (y_im / L0_m - 1) + h_j(u_i)                       stage 2, m the feature
+    P_ij  = v_ij + noise  where that lies above chance + 5 points           performance
+            about chance  elsewhere
+
+The paper fits log L = log A - alpha log C to converged runs and P = w0 + w1 L to checkpoints that score
+at least 5 points above chance, and plugs the first line into the second. Here both are one model.
+Families are random effects on the level of the loss, on log A and on w0; benchmarks share
+hyperpriors. Models below the threshold are not dropped (ours): that they are below is known, and the
+likelihood is the probability of it. With `scores="sigmoid"` performance is a sigmoid of the loss, as in
+`Ladder`, and needs no threshold. Discrepancies (G, g, h), deviations of runs (xi) and checkpoints
+are those of `Ladder`, and ours.
+
+Reference:
+    Scaling Laws for Predicting Downstream Performance in LLMs, https://arxiv.org/abs/2410.08527
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import jax.numpy as jnp
+from numpyro import deterministic, plate, sample
+from numpyro import distributions as dist
+
+from scalebayes import likelihoods
+from scalebayes.laws.law import prior
+from scalebayes.laws.losses import (
+    Curve,
+    Drive,
+    Place,
+    TwoSteps,
+    middle_ability,
+    one_domain_each,
+    surface,
+)
+from scalebayes.laws.scores import observe, response
+
+if TYPE_CHECKING:
+    from jax import Array
+
+    from scalebayes.design import Design
+
+EMERGENCE = 0.05
+"""A score so far above chance tells of the loss, as in the paper."""
+
+LOGITS = 0.2
+"""Score that a logit is worth in the midst of a benchmark's range, for priors stated in logits."""
+
+
+@dataclass(frozen=True)
+class Flp(TwoSteps):
+    """Training FLOPs to pre-training loss to performance.
+
+    Attributes:
+        feature: The loss that drives performance: the name of one domain, or `task`, for each
+            benchmark the domain of its own name.
+        scores: `linear` above the threshold of emergence, or a `sigmoid`.
+        irreducible: Whether a part of the loss stays however much is trained.
+        checkpoints: Whether models of one run are checkpoints of it.
+        floor: With a sigmoid, `learned` around the chance level, or `known`, the chance level itself.
+        ceiling: With a sigmoid, `one`, or `learned`.
+        link: With a sigmoid, `logistic`, or `monotone` with one trainable bend a benchmark.
+    """
+
+    floor: Literal["learned", "known"] = "known"
+    feature: str = "c4"
+    scores: Literal["linear", "sigmoid"] = "linear"
+    irreducible: bool = True
+
+    fall: dist.Distribution = prior(
+        lambda: dist.Normal(-2.6, 0.5), "twice the FLOPs take 5% off a typical loss, 2 to 13%"
+    )
+    spread: dist.Distribution = prior(
+        lambda: dist.LogNormal(-1.0, 0.5),
+        "domains and benchmarks differ in slopes by a third, 14 to 100%",
+    )
+    e: dist.Distribution = prior(
+        lambda: dist.Normal(-0.7, 0.7),
+        "no training removes a third of the loss at C0, 0.11 to 0.67: a logit",
+    )
+    spread_share: dist.Distribution = prior(
+        lambda: dist.LogNormal(-1.0, 0.5),
+        "domains differ in it by a third of a logit, 0.14 to 1",
+    )
+    tau_fall: dist.Distribution = prior(
+        lambda: dist.LogNormal(-2.5, 0.5),
+        "families differ by a twelfth in A, which says how steeply a loss falls",
+    )
+    slope: dist.Distribution = prior(
+        lambda: dist.Normal(2.0, 0.5),
+        "log of a typical slope: a tenth off the loss adds 0.3 to 2 logits",
+    )
+
+    dims: ClassVar[dict[str, tuple[str, ...]]] = {
+        **TwoSteps.dims,
+        "fall": ("input",),
+        "spread": ("input",),
+        "log_fall": ("input", "domain"),
+        "e": (),
+        "spread_share": ("share",),
+        "z_share": ("share", "domain"),
+        "alpha": ("domain",),
+        "tau_fall": (),
+        "log_fall_f": ("family", "input", "domain"),
+        "slope": (),
+        "slope_spread": (),
+        "log_k": ("benchmark",),
+    }
+
+    def __post_init__(self) -> None:
+        """Refuse choices that mean nothing."""
+        super().__post_init__()
+        if self.scores == "linear" and self.floor == "learned":
+            raise ValueError(
+                "scores='linear' needs the chance level, above which scores begin to tell: choose "
+                "floor='known', or scores='sigmoid'"
+            )
+
+    def coords(self) -> dict[str, list[str]]:
+        """Labels of the input, the share of a loss and the knots of a discrepancy."""
+        share = ["irreducible"] if self.irreducible else []
+        return {**super().coords(), "input": ["flops"], "share": share}
+
+    def _curve(self, design: Design, place: Place) -> Curve:
+        """A / C^alpha, with or without an irreducible part."""
+        return surface(design, place.compute[:, None], self, irreducible=self.irreducible)
+
+    def _scores(self, design: Design, losses: Drive, place: Place) -> None:
+        """A line, or a sigmoid, of one loss."""
+        typical, spread = sample("slope", self.slope), sample("slope_spread", self.spread)
+        with plate("benchmark", len(design.labels("benchmark"))):
+            k = jnp.exp(sample("log_k", dist.Normal(typical, spread)))
+        eta, own, shared = one_domain_each(losses, k, design, self.feature)
+        # logits, of which a line takes `LOGITS` each
+        eta = eta + self._intercepts(design, middle_ability(design)) + self._left_out(design, place)
+        items = sample("phi", self.phi)
+        if self.scores == "sigmoid":
+            observe(eta, response(design, self), design, self, shared, own, items)
+            return
+        self._line(eta, shared, own, items, design)
+
+    def _line(self, eta: Array, shared: Array, own: Array, items: Array, design: Design) -> None:
+        """Scores on a line above the threshold of emergence, and about chance below it."""
+        with plate("benchmark", len(design.labels("benchmark"))):
+            sigma, delta = sample("sigma", self.sigma), sample("delta", self.delta)
+        room, chance = 1 - design.chance, jnp.asarray(design.chance)
+        middle = chance + room * design.reference.typical
+        unit = LOGITS * room
+        mean = middle + unit * (eta - middle_ability(design))
+        cell = design.score_model, design.score_benchmark
+        n_items = jnp.full(mean.shape, jnp.inf).at[cell].set(design.n_items)
+        sd = likelihoods.score_sd(mean, sigma**2 + unit**2 * (delta**2 + own**2), n_items / items)
+        creeping = jnp.full(mean.shape, (EMERGENCE / 2) ** 2)
+        below = likelihoods.score_sd(chance, creeping, n_items)
+        latent = likelihoods.Noisy(mean, sd, unit * shared, cell, design.observed)
+        scores = likelihoods.Emerging(latent, chance, chance + EMERGENCE, below)
+        deterministic("mu", scores.mean)
+        sample("score", scores, obs=design.score)
