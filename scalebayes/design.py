@@ -29,8 +29,8 @@ class Reference:
         typical: Median score of each benchmark as a share of the room above its chance level, held within (0.05,
             0.95), shape (benchmark,). An ability is a logit there, whatever the link.
         log_loss0: Median log loss of each domain, shape (domain,).
-        middle: Middle of the range of log N, log D and log FLOPs over the models of which a score or
-            loss may be seen, shape (3,).
+        middle: Median of log N, log D and log FLOPs over the models of which a score or loss may be
+            seen, shape (3,).
     """
 
     log_n0: float
@@ -57,7 +57,8 @@ class Reference:
         loss0 = losses["loss"].groupby(losses["domain"]).median()
         shown = models["model"].isin({*scores["model"][seen], *losses["model"]})
         inputs = np.log(models.loc[shown, ["params", "tokens", "flops"]].dropna().to_numpy(float))
-        middle = (inputs.min(0) + inputs.max(0)) / 2 if len(inputs) else np.log([7e9, 1e12, 4.2e22])
+        if not len(inputs):
+            inputs = np.log([[7e9, 1e12, 4.2e22]])
         return cls(
             log_n0=float(np.median(np.log(models["params"].to_numpy(float)))),
             log_d0=float(np.median(log_d)) if log_d.size else float(np.log(1e12)),
@@ -67,7 +68,7 @@ class Reference:
             .clip(0.05, 0.95)
             .to_numpy(),
             log_loss0=np.log(loss0.reindex(list(observations.domains)).fillna(1.0).to_numpy(float)),
-            middle=middle,
+            middle=np.median(inputs, axis=0),
         )
 
     def to_dict(self) -> dict[str, Any]:

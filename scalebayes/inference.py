@@ -19,6 +19,7 @@ from scalebayes import design as designs
 from scalebayes.chains import sample_chains
 from scalebayes.laws import LAWS
 from scalebayes.laws.law import from_specification, specification
+from scalebayes.levels import check_mixtures
 from scalebayes.posterior import Fit, make_tree
 from scalebayes.programs import over_draws
 from scalebayes.version import __version__
@@ -128,6 +129,7 @@ def fit(
             observations, ~held["scores"], losses_seen=~held["losses"], reference=reference
         )
         _check_floors(law, design)
+        check_mixtures(law, design)
         raw = sample_chains(law, design, settings, progress)
         sampled = time.perf_counter()
         sites = evaluate(law, design, raw.pop("z"), constrain=True)

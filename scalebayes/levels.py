@@ -9,6 +9,8 @@ import numpy as np
 import numpyro
 from numpyro import handlers
 
+from scalebayes.rules import quoted
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from scalebayes.laws.law import Law
     from scalebayes.posterior import Fit
 
-LOCAL_DIMS = ("family", "lineage", "run", "model_without_tokens")
+LOCAL_DIMS = ("family", "lineage", "run", "model", "model_without_tokens")
 """Dimensions along which sampled effects grow with the data. A site has at most one, its first."""
 
 
@@ -24,6 +26,21 @@ def local_dim(law: Law, site: str) -> str | None:
     """The dimension of `LOCAL_DIMS` along which a site grows; None for a global one."""
     dims = law.dims[site]
     return dims[0] if dims and dims[0] in LOCAL_DIMS else None
+
+
+def check_mixtures(law: Law, design: Design) -> None:
+    """Refuse models without a mixture where the law needs it.
+
+    Raises:
+        ValueError: Naming the models.
+    """
+    unknown = np.isnan(np.asarray(design.mixture)).any(axis=1)
+    if unknown.any() and any("source" in dims for dims in law.dims.values()):
+        names = [m for m, missing in zip(design.labels("model"), unknown, strict=True) if missing]
+        raise ValueError(
+            f"{type(law).__name__} needs the mixture of every model, but none is known of "
+            f"{quoted(names)}: give their mixtures, or leave them out"
+        )
 
 
 def positions(fit: Fit, design: Design) -> dict[str, np.ndarray]:

@@ -17,7 +17,7 @@ from scipy.special import logsumexp
 
 from scalebayes.laws import LAWS
 from scalebayes.laws.law import from_specification, specification
-from scalebayes.levels import given, positions
+from scalebayes.levels import check_mixtures, given, positions
 from scalebayes.observations import Observations
 from scalebayes.posterior import Average, Fit
 from scalebayes.programs import over_draws
@@ -294,7 +294,9 @@ def _design(
     units = fit.observations.losses.drop_duplicates("domain").set_index("domain")["unit"]
     losses["unit"] = losses["domain"].map(units)
     complete = fit.complete(Observations(inputs.models, scores, losses, inputs.mixtures))
-    return _at_centres(fit, fit.design_of(complete, observed, losses_seen))
+    design = fit.design_of(complete, observed, losses_seen)
+    check_mixtures(fit.law, design)
+    return _at_centres(fit, design)
 
 
 def _at_centres(fit: Fit, design: Design) -> Design:

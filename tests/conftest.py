@@ -41,7 +41,15 @@ def table(n_family: int = 8, n_size: int = 4, unknown_tokens: bool = False) -> s
         ],
         columns=["model", "domain", "loss", "unit"],
     )
-    return sb.Observations(models, scores, losses)
+    mixtures = pd.DataFrame(
+        [
+            (m, source, weight)
+            for m, share in zip(models["model"], rng.dirichlet([1, 1], len(models)), strict=True)
+            for source, weight in zip(("c4", "code"), share, strict=True)
+        ],
+        columns=["model", "source", "weight"],
+    )
+    return sb.Observations(models, scores, losses, mixtures)
 
 
 @pytest.fixture(scope="session")

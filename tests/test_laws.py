@@ -31,6 +31,7 @@ VARIANTS = {
     "ladder of FLOPs on one loss": sb.Ladder(feature="c4", inputs="flops", floor="known"),
     "FLP, a sigmoid": sb.Flp(scores="sigmoid", floor="learned", irreducible=False),
     "FLP of checkpoints": sb.Flp(checkpoints=True, feature="task"),
+    "FLP-M, a network": sb.FlpM(scores="network"),
     "logistic, ceiling": sb.Sloth(link="logistic", ceiling="learned", deviations=False),
 }
 

@@ -2,6 +2,7 @@
 
 from scalebayes.laws.baselines import FamilyIntercept, SharedIntercept, SizeAndTokens
 from scalebayes.laws.flp import Flp
+from scalebayes.laws.flp_m import FlpM
 from scalebayes.laws.ladder import Ladder
 from scalebayes.laws.law import Law, priors
 from scalebayes.laws.sloth import Sloth
@@ -13,6 +14,7 @@ LAWS: dict[str, type] = {
     "SizeAndTokens": SizeAndTokens,
     "Ladder": Ladder,
     "Flp": Flp,
+    "FlpM": FlpM,
 }
 """Every law by its name; `{"schema": ...}` specifications and the command line refer to it."""
 

@@ -87,9 +87,8 @@ class Flp(TwoSteps):
         lambda: dist.Normal(-0.7, 0.7),
         "no training removes a third of the loss at C0, 0.11 to 0.67: a logit",
     )
-    spread_share: dist.Distribution = prior(
-        lambda: dist.LogNormal(-1.0, 0.5),
-        "domains differ in it by a third of a logit, 0.14 to 1",
+    spread_e: dist.Distribution = prior(
+        lambda: dist.LogNormal(-1.0, 0.5), "domains differ in it by a third of a logit, 0.14 to 1"
     )
     tau_fall: dist.Distribution = prior(
         lambda: dist.LogNormal(-2.5, 0.5),
@@ -106,8 +105,8 @@ class Flp(TwoSteps):
         "spread": ("input",),
         "log_fall": ("input", "domain"),
         "e": (),
-        "spread_share": ("share",),
-        "z_share": ("share", "domain"),
+        "spread_e": (),
+        "z_e": ("domain",),
         "alpha": ("domain",),
         "tau_fall": (),
         "log_fall_f": ("family", "input", "domain"),
@@ -126,9 +125,8 @@ class Flp(TwoSteps):
             )
 
     def coords(self) -> dict[str, list[str]]:
-        """Labels of the input, the share of a loss and the knots of a discrepancy."""
-        share = ["irreducible"] if self.irreducible else []
-        return {**super().coords(), "input": ["flops"], "share": share}
+        """Labels of the input and the knots of a discrepancy."""
+        return {**super().coords(), "input": ["flops"]}
 
     def _curve(self, design: Design, place: Place) -> Curve:
         """A / C^alpha, with or without an irreducible part."""

@@ -5,7 +5,7 @@ training FLOPs in decades, all from the middle of the models that the fit has se
 
     L_im  = E_fm + A_fm exp(-alpha_m n_i) + B_fm exp(-beta_m d_i)           step 1
     log y_im ~ Normal(log L_im - f_m (G(u_i) + xi_i) + g_m(u_i), s_m^2)     observed loss
-    xi_i     ~ Normal(0, kappa^2)
+    xi_i     ~ Student(4, 0, kappa^2)
 
     eta_ij = b_fj - k_j (y_im / L0_m - 1) + h_j(u_i)                        step 2, m the domain of j
     mu_ij  = gamma_j + (1 - gamma_j) link_j(eta_ij)                         expected accuracy
@@ -17,8 +17,7 @@ exponents and slopes; families are random effects on the level of a loss, on log
 
 What the curves leave out is ours. f_m is how much a loss falls with log C, so that G and xi count in
 compute: a run, or a scale, is worth more or less of it than the curves say, and shows it in all its
-losses. G, g and h are twice integrated
-white noise in u away from the middle of the data: their standard deviation grows as the distance to
+losses; a few runs are far off, hence the heavy tails of xi. G, g and h are twice integrated white noise in u away from the middle of the data: their standard deviation grows as the distance to
 the power 3/2. How much the small runs bend away from the curves tells their scales, and these how far
 from them a model a hundred times larger may lie.
 
@@ -89,12 +88,15 @@ class Ladder(TwoSteps):
         lambda: dist.Normal(-0.7, 0.7),
         "no training removes a third of the loss at (N0, D0), 0.11 to 0.67: a logit",
     )
-    a: dist.Distribution = prior(
-        lambda: dist.Normal(0.0, 0.5), "half of the rest is up to the size, 0.27 to 0.73: a logit"
+    spread_e: dist.Distribution = prior(
+        lambda: dist.LogNormal(-1.0, 0.5), "domains differ in it by a third of a logit, 0.14 to 1"
     )
-    spread_share: dist.Distribution = prior(
-        lambda: dist.LogNormal(-1.0, 0.5),
-        "domains differ in either by a third of a logit, 0.14 to 1",
+    r: dist.Distribution = prior(
+        lambda: dist.Normal(0.0, 0.15),
+        "log of alpha / beta: published optima put 46 to 54% of a factor of compute into size",
+    )
+    spread_r: dist.Distribution = prior(
+        lambda: dist.LogNormal(-2.5, 0.5), "domains differ in it by a twelfth, 0.03 to 0.2"
     )
     tau_fall: dist.Distribution = prior(
         lambda: dist.LogNormal(-2.5, 0.5),
@@ -111,9 +113,11 @@ class Ladder(TwoSteps):
         "spread": ("input",),
         "log_fall": ("input", "domain"),
         "e": (),
-        "a": (),
-        "spread_share": ("share",),
-        "z_share": ("share", "domain"),
+        "spread_e": (),
+        "z_e": ("domain",),
+        "r": (),
+        "spread_r": (),
+        "z_r": ("domain",),
         "alpha": ("domain",),
         "beta": ("domain",),
         "tau_fall": (),
@@ -124,11 +128,10 @@ class Ladder(TwoSteps):
     }
 
     def coords(self) -> dict[str, list[str]]:
-        """Labels of the inputs, the shares of a loss and the knots of a discrepancy."""
+        """Labels of the inputs and the knots of a discrepancy."""
         return {
             **super().coords(),
             "input": ["flops"] if self.inputs == "flops" else ["params", "tokens"],
-            "share": ["irreducible"] if self.inputs == "flops" else ["irreducible", "params"],
         }
 
     def _curve(self, design: Design, place: Place) -> Curve:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
@@ -22,8 +23,11 @@ if TYPE_CHECKING:
 
     from scalebayes.design import Design
 
-KNOTS = (0.5, 1.5, 2.5, 3.5, 4.5, 5.5)
-"""Where the slope of a discrepancy changes, in decades of FLOPs either side of the middle."""
+STRETCHES = (1.0, 1.0, 2.0, 2.0)
+"""Decades of FLOPs, either side of the middle, over each of which a discrepancy has one slope."""
+
+KNOTS = tuple(end - length / 2 for end, length in zip((1.0, 2.0, 4.0, 6.0), STRETCHES, strict=True))
+"""The middle of each stretch."""
 
 
 class Place(NamedTuple):
@@ -98,6 +102,10 @@ class TwoSteps:
         lambda: dist.LogNormal(-2.3, 0.7),
         "luck and settings of a run are worth a tenth of its compute",
     )
+    tame: dist.Distribution = prior(
+        lambda: dist.Gamma(2.0, 2.0),
+        "a few runs went wrong: deviations have the tails of Student's t with 4 degrees of freedom",
+    )
     G: dist.Distribution = prior(
         lambda: dist.LogNormal(-2.2, 0.7),
         "two decades away from the middle compute is worth 4 to 70% more or less than the curves say",
@@ -156,6 +164,7 @@ class TwoSteps:
         "level": ("domain",),
         "s": ("domain",),
         "kappa": (),
+        "tame": ("model",),
         "G": (),
         "G_at": ("knot",),
         "t": ("domain",),
@@ -228,11 +237,10 @@ class TwoSteps:
             level_f = sample("level_f", dist.Normal(level, tau))
         # a run or a scale that is worth more compute than another shows it in all its losses
         kappa, G = sample("kappa", self.kappa), sample("G", self.G)
-        with plate("knot", place.away.shape[1]):
-            at = sample("G_at", dist.Normal(0.0, 1.0))
-        with plate("knot", place.away.shape[1], dim=-2), plate("domain", n_domain, dim=-1):
-            g = sample("g_at", dist.Normal(0.0, 1.0))
-        left_out = G * (place.away @ at)[:, None] * curve.worth + t * (place.away @ g)
+        with plate("model", design.final.shape[0]):
+            tame = sample("tame", self.tame)
+        more = bends("G_at", G, design, place)[:, None] * curve.worth
+        left_out = more + bends("g_at", t, design, place, "domain")
         expected = deterministic(
             "log_L",
             design.reference.log_loss0 + level_f[design.family] + curve.log_loss + left_out,
@@ -240,7 +248,8 @@ class TwoSteps:
         cell = design.loss_model, design.loss_domain
         fitted = jnp.asarray(design.loss_observed) & jnp.asarray(design.final)[cell[0]]
         sd = jnp.broadcast_to(s * curve.noisier, expected.shape)
-        shared = jnp.broadcast_to(kappa * curve.worth * curve.noisier, (1, *expected.shape))
+        of_run = kappa / jnp.sqrt(tame)[:, None] * curve.worth * curve.noisier
+        shared = jnp.broadcast_to(of_run, (1, *expected.shape))
         losses = Noisy(expected, sd, shared, cell, fitted)
         sample("loss", losses, obs=design.log_loss)
         return losses
@@ -260,12 +269,8 @@ class TwoSteps:
 
     def _left_out(self, design: Design, place: Place) -> Array | float:
         """What the curves of step 2 leave out, and what checkpoints share, shape (model, benchmark)."""
-        n_benchmark, scale = len(design.labels("benchmark")), sample("h", self.h)
-        with (
-            plate("knot", place.away.shape[1], dim=-2),
-            plate("benchmark", n_benchmark, dim=-1),
-        ):
-            left_out = scale * place.away @ sample("h_at", dist.Normal(0.0, 1.0))
+        n_benchmark = len(design.labels("benchmark"))
+        left_out = bends("h_at", sample("h", self.h), design, place, "benchmark")
         if not self.checkpoints:
             return left_out
         with plate("benchmark", n_benchmark):
@@ -277,6 +282,15 @@ class TwoSteps:
             z = sample("z_run", dist.Normal(0.0, 1.0))
         under_training = jnp.where(design.final[:, None], 0.0, undecayed)
         return left_out + nu * z[design.run] + under_training
+
+
+def bends(site: str, scale: Array, design: Design, place: Place, dim: str = "") -> Array:
+    """A discrepancy, or one for each label of a dimension, shape (model,) or (model, label)."""
+    with contextlib.ExitStack() as plates:
+        plates.enter_context(plate("knot", place.away.shape[1], dim=-2 if dim else -1))
+        if dim:
+            plates.enter_context(plate(dim, len(design.labels(dim)), dim=-1))
+        return scale * (place.away @ sample(site, dist.Normal(0.0, 1.0)))
 
 
 def drive(design: Design, losses: Noisy) -> Drive:
@@ -327,13 +341,14 @@ def one_domain_each(
 def surface(design: Design, inputs: Array, law: Any, *, irreducible: bool = True) -> Curve:
     """The log of E + sum_p A_p exp(-alpha_p x_p), zero where all x are, with families in log A_p.
 
-    How steeply log L falls in the middle is what data tell; what E, A and B are is not. They are
-    sampled as shares of the loss there, and the exponents follow.
+    How steeply log L falls in the middle with each input is what data tell; how it divides into E, A, B
+    and exponents is not. Sampled are the falls, E as a share of the loss there, and the ratio of the
+    exponents; the rest follows.
 
     Args:
         design: The data.
         inputs: x, one or two of them, shape (model, input).
-        law: A law with the priors fall, spread, e, a, spread_share and tau_fall.
+        law: A law with the priors fall, spread, tau_fall, e and spread_e, and for two inputs r and spread_r.
         irreducible: Whether there is an E.
     """
     n_domain, n_input = len(design.labels("domain")), inputs.shape[1]
@@ -342,20 +357,13 @@ def surface(design: Design, inputs: Array, law: Any, *, irreducible: bool = True
         fall, spread = sample("fall", law.fall), sample("spread", law.spread)
     with plate("input", n_input, dim=-2), plate("domain", n_domain, dim=-1):
         log_fall = sample("log_fall", dist.Normal(fall[:, None], spread[:, None]))
-    typical = ([sample("e", law.e)] if irreducible else []) + (
-        [sample("a", law.a)] if n_input == 2 else []
-    )
-    share = jnp.zeros((0, n_domain))
-    if typical:
-        with plate("share", len(typical)):
-            spread_share = sample("spread_share", law.spread_share)
-        with plate("share", len(typical), dim=-2), plate("domain", n_domain, dim=-1):
-            z_share = sample("z_share", dist.Normal(0.0, 1.0))
-        share = jax.nn.sigmoid(jnp.stack(typical)[:, None] + spread_share[:, None] * z_share)
-    e = share[0] if irreducible else jnp.zeros(n_domain)
-    a = share[-1] if n_input == 2 else jnp.ones(n_domain)
-    parts = jnp.stack([e, (1 - e) * a, (1 - e) * (1 - a)][: n_input + 1])
-    exponent = jnp.exp(log_fall) / parts[1:]
+    e, ratio = jnp.zeros(n_domain), jnp.zeros((n_input, n_domain))
+    if irreducible:
+        e = jax.nn.sigmoid(_of_domains("e", law, n_domain))
+    if n_input == 2:
+        ratio = jnp.array([[0.5], [-0.5]]) * _of_domains("r", law, n_domain)
+    exponent = jnp.exp(ratio) * jnp.exp(log_fall - ratio).sum(axis=0) / (1 - e)
+    A0 = jnp.exp(log_fall) / exponent
     for name, row in zip(("alpha", "beta"), exponent, strict=False):
         deterministic(name, row)
 
@@ -367,19 +375,27 @@ def surface(design: Design, inputs: Array, law: Any, *, irreducible: bool = True
     ):
         log_fall_f = sample("log_fall_f", dist.Normal(log_fall, tau_fall))
     E = jnp.broadcast_to(e, (n_family, n_domain))
-    A = parts[1:] * jnp.exp(log_fall_f - log_fall)
+    A = A0 * jnp.exp(log_fall_f - log_fall)
     loss0 = E + A.sum(axis=1)  # in the middle, where level_f says it all
     f = design.family
     curve = jnp.log(curves.surface(E[f], A[f], exponent, inputs) / loss0[f])
     return Curve(curve, -jnp.exp(log_fall).mean(axis=0))
 
 
+def _of_domains(name: str, law: Any, n_domain: int) -> Array:
+    """A parameter that domains share more or less, shape (domain,)."""
+    typical, spread = (
+        sample(name, getattr(law, name)),
+        sample(f"spread_{name}", getattr(law, f"spread_{name}")),
+    )
+    with plate("domain", n_domain):
+        return typical + spread * sample(f"z_{name}", dist.Normal(0.0, 1.0))
+
+
 def away(u: Array) -> Array:
     """Distance past each knot, on whose sum of squares u^3 / 3 white noise gives a variance."""
-    knots = np.array(KNOTS)
-    right = jnp.maximum(u[:, None] - knots, 0.0)
-    left = jnp.maximum(-u[:, None] - knots, 0.0)
-    return jnp.concatenate([right, left], axis=1)
+    sides = [jnp.maximum(side * u[:, None] - np.array(KNOTS), 0.0) for side in (1, -1)]
+    return jnp.concatenate(sides, axis=1) * np.sqrt([*STRETCHES, *STRETCHES])
 
 
 def middle_ability(design: Design) -> Array:
