@@ -15,13 +15,12 @@ import warnings
 
 import numpy as np
 import pandas as pd
-import scoringrules
 import xarray as xr
 from scipy.optimize import least_squares
 from scipy.special import expit, logit
 
 import scalebayes as sb
-from benchmarks.runs import inside, options, report, sizes
+from benchmarks.runs import figures, inside, options, report, scored, sizes
 from scalebayes.averaging import sizes as by_size
 from scalebayes.diagnostics import ConvergenceWarning
 
@@ -74,18 +73,26 @@ def roll(observations, args):  # type: ignore[no-untyped-def]
     small = by_size(observations, TARGETS)
     for number, (_, models) in enumerate(small[1:], start=1):
         larger = [m for _, group in small[number:] for m in group]
-        truth = observations.only(models=models)
+        target = observations.only(models=models)
+        truth = target.scores.rename(columns={"score": "observed"})
         for name, law in LAWS.items():
             fit = sb.fit(
                 law, observations, seed=number, hold_out=[*larger, *TARGETS], **sizes(args)
             )
             verdicts[f"{name}, {models[0]}"] = fit.verdict
             print(f"{name} -> {models[0]}: {fit.verdict}", fit.provenance["seconds"], flush=True)
-            draws = sb.predictive_draws(fit, truth.models)["score"]
+            draws = sb.predictive_draws(fit, target.models)["score"]
             rows.append(scored(draws, truth).assign(method=name, fold=models[0]))
+        if number == len(small) - 1:  # three smaller sizes, as an average needs
+            average = sb.average(
+                LAWS, observations, seed=number, hold_out=[*larger, *TARGETS], **sizes(args)
+            )
+            print(average.evidence.round(2).to_string(), average.weights, flush=True)
+            draws = sb.predictive_draws(average, target.models)["score"]
+            rows.append(scored(draws, truth).assign(method="average", fold=models[0]))
         seen = observations.without(models=[*larger, *TARGETS])
         for name, law in LAWS.items():
-            draws = separate_fits(seen, truth, law.feature, np.random.default_rng(number))
+            draws = separate_fits(seen, target, law.feature, np.random.default_rng(number))
             rows.append(scored(draws, truth).assign(method=f"separate, {name}", fold=models[0]))
     return pd.concat(rows), verdicts
 
@@ -94,10 +101,11 @@ def targets(observations, args, verdicts):  # type: ignore[no-untyped-def]
     """The two large runs, and the authors' forecast of a larger one."""
     average = sb.average(LAWS, observations, seed=0, hold_out=TARGETS, **sizes(args))
     verdicts |= {f"{k}, all": fit.verdict for k, fit in average.fits.items()}
-    truth = observations.only(models=TARGETS)
+    target = observations.only(models=TARGETS)
+    truth = target.scores.rename(columns={"score": "observed"})
     parts = {"average": average, **average.fits}
     rows = {
-        k: scored(sb.predictive_draws(f, truth.models)["score"], truth) for k, f in parts.items()
+        k: scored(sb.predictive_draws(f, target.models)["score"], truth) for k, f in parts.items()
     }
     both = pd.concat([t.assign(feature=k) for k, t in rows.items()])
     both = both.rename(columns={"model": "target", "benchmark": "task"})
@@ -125,44 +133,12 @@ def targets(observations, args, verdicts):  # type: ignore[no-untyped-def]
     }
 
 
-def scored(draws, truth):  # type: ignore[no-untyped-def]
-    """Intervals, error and CRPS of draws (chain, draw, model, benchmark) beside the truth."""
-    table = truth.scores.rename(columns={"score": "observed"})[["model", "benchmark", "observed"]]
-    stacked = draws.stack(sample=("chain", "draw")).transpose("model", "benchmark", "sample")
-    cells = np.stack(
-        [
-            stacked.sel(model=m, benchmark=b).to_numpy()
-            for m, b in zip(table["model"], table["benchmark"], strict=True)
-        ]
-    )
-    columns = sb.summary(cells)
-    return table.assign(
-        **columns,
-        error=(columns["median"] - table["observed"]).abs(),
-        crps=scoringrules.crps_ensemble(table["observed"].to_numpy(), cells),
-    )
-
-
-def figures(table: pd.DataFrame) -> pd.Series:
-    return pd.Series(
-        {
-            "cells": len(table),
-            "error": 100 * table["error"].mean(),
-            "bias": 100 * (table["median"] - table["observed"]).mean(),
-            "crps": 100 * table["crps"].mean(),
-            "coverage_90": inside(table, 90).mean(),
-            "coverage_50": inside(table, 50).mean(),
-            "width_90": 100 * (table["upper_90"] - table["lower_90"]).mean(),
-        }
-    )
-
-
-def separate_fits(seen, truth, feature, rng):  # type: ignore[no-untyped-def]
+def separate_fits(seen, larger, feature, rng):  # type: ignore[no-untyped-def]
     """The two steps of the paper by least squares, task by task, on resampled runs.
 
     A draw is the prediction from one resample plus a residual of each step, drawn again.
     """
-    models, target = seen.models, truth.models
+    models, target = seen.models, larger.models
     scores = seen.to_wide().set_index("model")
     losses = seen.losses.pivot(index="model", columns="domain", values="loss").loc[models["model"]]
     draws = np.empty((BOOTSTRAP, len(target), len(seen.benchmarks)))

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import scoringrules
+import xarray as xr
+
+import scalebayes as sb
 
 
 def options(doc: str, **sizes: int) -> argparse.ArgumentParser:
@@ -30,6 +35,52 @@ def report(args: argparse.Namespace, summary: Any) -> None:
     print(text)
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "summary.json").write_text(text + "\n")
+
+
+def use_data(name: str) -> Path:
+    """Folder of a larger table, in the data folder: SCALEBAYES_DATA, or ../shared/data beside the project."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = os.environ.setdefault("SCALEBAYES_DATA", str(beside))
+    if not (Path(folder) / name).is_dir():
+        raise SystemExit(
+            f"no folder {Path(folder) / name}: name the data folder in SCALEBAYES_DATA"
+        )
+    return Path(folder) / name
+
+
+def scored(draws: xr.DataArray, truth: pd.DataFrame, column: str = "benchmark") -> pd.DataFrame:
+    """Intervals, error and CRPS of draws (chain, draw, model, column) beside the truth.
+
+    Args:
+        draws: Predictive draws.
+        truth: One row a value: model, the column, observed.
+        column: benchmark or domain.
+    """
+    table = truth[["model", column, "observed"]].reset_index(drop=True)
+    stacked = draws.stack(sample=("chain", "draw")).transpose("model", column, "sample")
+    at = [stacked.get_index(name).get_indexer(table[name]) for name in ("model", column)]
+    cells = stacked.to_numpy()[at[0], at[1]]
+    columns = sb.summary(cells)
+    return table.assign(
+        **columns,
+        error=(columns["median"] - table["observed"]).abs(),
+        crps=scoringrules.crps_ensemble(table["observed"].to_numpy(), cells),
+    )
+
+
+def figures(table: pd.DataFrame) -> pd.Series:
+    """Error, bias, CRPS and width in points, and coverage."""
+    return pd.Series(
+        {
+            "cells": len(table),
+            "error": 100 * table["error"].mean(),
+            "bias": 100 * (table["median"] - table["observed"]).mean(),
+            "crps": 100 * table["crps"].mean(),
+            "coverage_90": inside(table, 90).mean(),
+            "coverage_50": inside(table, 50).mean(),
+            "width_90": 100 * (table["upper_90"] - table["lower_90"]).mean(),
+        }
+    )
 
 
 def inside(table: pd.DataFrame, percent: int) -> pd.Series:

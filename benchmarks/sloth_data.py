@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
 import scalebayes as sb
+from benchmarks.runs import use_data
 
 V1 = ["MMLU", "ARC", "HellaSwag", "Winogrande", "TruthfulQA", "GSM8K"]
 V2 = ["IFEval", "BBH", "MATH Lvl 5", "GPQA", "MUSR", "MMLU-PRO"]
@@ -30,15 +29,6 @@ ITEMS = {
 }
 
 
-def folder() -> Path:
-    """Where the larger tables lie: SCALEBAYES_DATA, or ../shared/data beside the project."""
-    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
-    path = Path(os.environ.get("SCALEBAYES_DATA", beside)) / "sloth"
-    if not path.is_dir():
-        raise SystemExit(f"no folder {path}: name the data folder in SCALEBAYES_DATA")
-    return path
-
-
 @dataclass(frozen=True)
 class Fold:
     """One test group: its families, and the models whose scores are hidden and predicted."""
@@ -49,7 +39,9 @@ class Fold:
 
 
 def observations(rows: pd.DataFrame, benchmarks: list[str]) -> sb.Observations:
-    chance = pd.read_csv(folder() / "lower_bounds.csv", index_col="benchmark")["lower_bound"]
+    chance = pd.read_csv(use_data("sloth") / "lower_bounds.csv", index_col="benchmark")[
+        "lower_bound"
+    ]
     return sb.Observations.from_wide(
         rows,
         benchmarks=benchmarks,
@@ -74,7 +66,7 @@ def protocol(leaderboard: str, n_train: int, joint: bool) -> tuple[sb.Observatio
         joint: Train on all rows of both leaderboards. Every row of a test family but its training
             models is hidden then.
     """
-    table = pd.read_csv(folder() / "data_v2.csv")
+    table = pd.read_csv(use_data("sloth") / "data_v2.csv")
     benchmarks = BENCHMARKS[leaderboard]
     size = "#Params (B)"
     whole = table.dropna(subset=[*benchmarks, size, "Pretraining Data Size (T)"])
@@ -84,7 +76,7 @@ def protocol(leaderboard: str, n_train: int, joint: bool) -> tuple[sb.Observatio
     trained_on = table.dropna(subset=[size]) if joint else whole
     has_score = trained_on[V1 + V2].notna().any(axis=1)
     trained_on = trained_on[has_score]
-    groups = pd.read_csv(folder() / "protocol_folds.csv")
+    groups = pd.read_csv(use_data("sloth") / "protocol_folds.csv")
     groups = groups[
         (groups["leaderboard"] == FOLD_NAME[leaderboard]) & (groups["n_train_models"] == n_train)
     ]
@@ -100,7 +92,7 @@ def protocol(leaderboard: str, n_train: int, joint: bool) -> tuple[sb.Observatio
 
 def published(leaderboard: str, n_train: int, method: str | None = None) -> tuple[str, float]:
     """Mean absolute error, in points, of a published method; by default of the best, chosen after the fact."""
-    table = pd.read_csv(folder() / "published_mae.csv")
+    table = pd.read_csv(use_data("sloth") / "published_mae.csv")
     table = table[
         (table["leaderboard"] == FOLD_NAME[leaderboard]) & (table["n_train_models"] == n_train)
     ]

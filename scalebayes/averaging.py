@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import minimize
-from scipy.special import logsumexp, softmax
+from scipy.special import softmax
 
 from scalebayes.inference import fit
 from scalebayes.posterior import Average
-from scalebayes.prediction import log_score
+from scalebayes.prediction import joint_log_score
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,8 +30,10 @@ def average(
     """Fit several laws, and weigh them by predictions of each size from the smaller ones.
 
     For each size from the third on, every law is fitted to the smaller sizes and predicts the models
-    of that one. The weights maximise the mean log density of their mixture at these scores
-    (stacking). Models to hold out play no part in it.
+    of that one. Models of one size err together: what counts is the joint density of all their scores,
+    and a size is one piece of evidence, however many scores it has. The weights are those of stacking,
+    as their posterior mean under a uniform prior: two sizes that one law predicts much better give it
+    three quarters, not all. Models to hold out play no part in it.
 
     Args:
         laws: The laws by a name of your choice.
@@ -48,8 +49,8 @@ def average(
         ValueError: If the models that may be seen have fewer than three sizes.
 
     References:
-        Yao, Vehtari, Simpson and Gelman, Using stacking to average Bayesian predictive distributions,
-        2018. https://doi.org/10.1214/17-BA1091
+        Yao, Pirš, Vehtari and Gelman, Bayesian hierarchical stacking: some models are (somewhere)
+        useful, 2022. https://doi.org/10.1214/21-BA1287
     """
     if len(laws) < 2:
         raise ValueError(f"an average needs at least two laws, got {list(laws)}")
@@ -63,16 +64,15 @@ def average(
     evidence = []
     for size, models in folds:
         larger = seen.models.loc[seen.models["params"] >= size, "model"]
-        parts = {
-            name: log_score(
-                fit(law, observations, seed=seed, hold_out=[*larger, *hold_out], **settings),
-                seen.only(models=models),
+        truth = seen.only(models=models)
+        found = {
+            name: joint_log_score(
+                fit(law, observations, seed=seed, hold_out=[*larger, *hold_out], **settings), truth
             )
             for name, law in laws.items()
         }
-        found = next(iter(parts.values()))[["model", "benchmark"]].assign(params=size)
-        evidence.append(found.assign(**{k: v["log_score"] for k, v in parts.items()}))
-    table = pd.concat(evidence, ignore_index=True)
+        evidence.append({"params": size, "n_scores": len(truth.scores), **found})
+    table = pd.DataFrame(evidence)
     weights = stacking(table[list(laws)].to_numpy())
     fits = {
         k: fit(law, observations, seed=seed, hold_out=hold_out, **settings)
@@ -94,18 +94,14 @@ def sizes(
     ]
 
 
-def stacking(log_density: np.ndarray) -> np.ndarray:
-    """Weights on the simplex that maximise the mean log density of the mixture.
+def stacking(log_density: np.ndarray, draws: int = 100_000) -> np.ndarray:
+    """Posterior mean of the weights of a mixture, uniform on the simplex beforehand.
 
     Args:
-        log_density: Log density of each held-out value under each law, shape (value, law).
+        log_density: Log density of each piece of evidence under each law, shape (piece, law).
+        draws: Draws of weights by which the mean is computed.
     """
-    n_law = log_density.shape[1]
-
-    def weights(free: np.ndarray) -> np.ndarray:
-        return softmax(np.append(free, 0.0))
-
-    def loss(free: np.ndarray) -> float:
-        return -float(logsumexp(log_density, axis=1, b=weights(free)).mean())
-
-    return weights(minimize(loss, np.zeros(n_law - 1), method="L-BFGS-B").x)
+    weights = np.random.default_rng(0).dirichlet(np.ones(log_density.shape[1]), draws)
+    relative = np.exp(log_density - log_density.max(axis=1, keepdims=True))
+    support = softmax(np.log(relative @ weights.T).sum(axis=0))
+    return support @ weights

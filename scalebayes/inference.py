@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -13,6 +13,7 @@ import numpy as np
 import numpyro
 import platformdirs
 from numpyro import handlers
+from numpyro.infer.inspect import get_dependencies
 from numpyro.infer.util import constrain_fn
 
 from scalebayes import design as designs
@@ -84,6 +85,7 @@ def fit(
     x64: bool = True,
     chain_method: str = "auto",
     hold_out: Sequence[str] = (),
+    staged: bool = False,
     reference: Reference | None = None,
     progress: bool = True,
 ) -> Fit:
@@ -105,6 +107,9 @@ def fit(
         chain_method: `threads`, one chain a core, `vectorized`, all in one program (on a GPU only), or
             `auto`: threads on a CPU.
         hold_out: Models whose scores and losses the law may not see.
+        staged: Whether to fit the two steps of a law with losses apart, as the papers do: losses tell
+            step 1, and the scores of models whose losses were all observed tell step 2 (a cut
+            posterior). One fit of both differs where scores have losses missing, which they then tell.
         reference: Where inputs and abilities are measured from; by default medians of the observations.
         progress: Whether to show a progress bar.
 
@@ -112,7 +117,8 @@ def fit(
         The fit. Its `verdict` says whether the draws can be believed; failures are also warnings.
 
     Raises:
-        ValueError: If a setting is out of range, a model to hold out is unknown or nothing is left.
+        ValueError: If a setting is out of range, a model to hold out is unknown or nothing is left, or a
+            law without losses is to be fitted in stages.
     """
     settings = Settings(
         seed, draws, warmup, chains, target_accept, max_tree_depth, x64, chain_method
@@ -130,12 +136,14 @@ def fit(
         )
         _check_floors(law, design)
         check_mixtures(law, design)
-        raw = sample_chains(law, design, settings, progress)
+        sampler = _sample_stages if staged else sample_chains
+        raw = sampler(law, design, settings, progress)
         sampled = time.perf_counter()
         sites = evaluate(law, design, raw.pop("z"), constrain=True)
     timings = {"sampling": sampled - started, "evaluation": time.perf_counter() - sampled}
     provenance = {
         "settings": asdict(settings),
+        "staged": staged,
         "seconds": timings,
         "versions": {
             "scalebayes": __version__,
@@ -153,6 +161,45 @@ def fit(
     )
     result.verdict.warn()
     return result
+
+
+def _sample_stages(law: Law, design: Design, settings: Settings, progress: bool) -> dict[str, Any]:
+    """What `sample_chains` gives, step 1 from a fit to the losses alone and the rest from another."""
+    first = _sites_of_losses(law, design)
+    n_domain = len(design.labels("domain"))
+    n_seen = np.bincount(
+        np.asarray(design.loss_model)[np.asarray(design.loss_observed)],
+        minlength=len(design.labels("model")),
+    )
+    complete = (n_seen == n_domain)[np.asarray(design.score_model)]
+    scored = np.asarray(design.observed) & complete
+    one, two = (
+        sample_chains(law, replace(design, observed=seen), settings, progress)
+        for seen in (np.zeros_like(scored), scored)
+    )
+    return {
+        "z": {k: (one if k in first else two)["z"][k] for k in two["z"]},
+        "diverging": one["diverging"] | two["diverging"],
+        "n_steps": np.maximum(one["n_steps"], two["n_steps"]),
+        **{k: np.minimum(one[k], two[k]) for k in ("acceptance_rate", "step_size")},
+        **{k: one[k] + two[k] for k in ("energy", "lp")},
+    }
+
+
+def _sites_of_losses(law: Law, design: Design) -> set[str]:
+    """Names of the sampled sites on which the losses depend."""
+    if "loss" not in law.dims or not design.labels("domain"):
+        raise ValueError(
+            f"staged=True is for laws with losses, but the law is {type(law).__name__}"
+            + ("" if "loss" not in law.dims else " and there are no losses")
+        )
+    upstream = get_dependencies(law, (design,))["prior_dependencies"]
+    found: set[str] = set()
+    todo = set(upstream["loss"])
+    while todo:
+        found |= todo
+        todo = {site for name in todo for site in upstream.get(name, ())} - found
+    return found
 
 
 def _held_out(observations: Observations, models: Sequence[str]) -> dict[str, np.ndarray]:

@@ -53,6 +53,10 @@ class Noisy(dist.Distribution):  # type: ignore[misc]  # NumPyro has no types
         self.cell, self.observed = cell, observed
         super().__init__(event_shape=jnp.shape(observed))
 
+    def observing(self, observed: Array) -> Noisy:
+        """The same values, with another choice of those that the density is of."""
+        return Noisy(self.expected, self.sd, self.shared, self.cell, observed)
+
     @property
     def marginal(self) -> dist.Normal:
         """Each value on its own, its model's others unknown."""
@@ -209,11 +213,13 @@ class Emerging(dist.Distribution):  # type: ignore[misc]  # NumPyro has no types
         """Values of the same models, observed once more."""
         return Emerging(self._telling(value).given(value), self.chance, self.threshold, self.below)
 
+    def observing(self, observed: Array) -> Emerging:
+        """The same values, with another choice of those that the density is of."""
+        return Emerging(self.latent.observing(observed), self.chance, self.threshold, self.below)
+
     def _telling(self, value: Array) -> Noisy:
         """The latent values, of which those above the threshold are observed."""
-        latent = self.latent
-        observed = self.observed & (value > self.at)
-        return Noisy(latent.expected, latent.sd, latent.shared, latent.cell, observed)
+        return self.latent.observing(self.observed & (value > self.at))
 
     def _below(self, latent: dist.Normal, value: Array) -> Array:
         """Log density of values below the threshold, shape (value,)."""

@@ -182,8 +182,8 @@ class Average:
     Attributes:
         fits: The fit of each law to all scores that may be seen.
         weights: Share of each law, summing to one.
-        evidence: One row a held-out score: size held out, model, benchmark, and a column a law with
-            its log predictive density.
+        evidence: One row a size held out: params, n_scores, and a column a law with the log of its joint
+            predictive density of them.
     """
 
     fits: dict[str, Fit]

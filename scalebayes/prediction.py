@@ -144,7 +144,7 @@ def predictive_draws(
             f"of must be one of what the law has been fitted to, "
             f"{quoted(fit.tree['log_likelihood'].data_vars)}, but is {of!r}"
         )
-    design = _grid(fit, _inputs(fit, models), new_families)
+    design = design_of_models(fit, models, new_families)
     values = _run(fit, design, seed)[of][kind]
     _, column = CELL[of]
     names, columns = design.labels("model"), design.labels(column)
@@ -197,15 +197,30 @@ def log_score(
     Returns:
         The table of scores with a column log_score.
     """
-    asked, inputs = observations.scores, _inputs(fit, observations)
+    density = _run(fit, _asked(fit, observations, new_families), seed)["log_density"]
+    flat = density[..., : len(observations.scores)].reshape(-1, len(observations.scores))
+    return observations.scores.assign(log_score=logsumexp(flat, axis=0) - np.log(len(flat)))
+
+
+def joint_log_score(
+    fit: Fit, observations: Observations, *, new_families: Sequence[str] = (), seed: int = 0
+) -> float:
+    """Log predictive density of scores that the fit has not seen, all together.
+
+    For the arguments see `log_score`, whose sum this is only where scores err apart.
+    """
+    joint = _run(fit, _asked(fit, observations, new_families), seed)["joint_log_density"]
+    return float(logsumexp(joint) - np.log(joint.size))
+
+
+def _asked(fit: Fit, observations: Observations, new_families: Sequence[str]) -> Design:
+    """Design of scores that are asked for, not observed, and others of the same models that are."""
+    asked = observations.scores
     seen = _seen(fit, observations.models, "score")
     others = seen[~seen.index.isin(pd.MultiIndex.from_frame(asked[CELL["score"]]))]
     cells = pd.concat([asked, others.reset_index()], ignore_index=True)
-    observed = np.arange(len(cells)) >= len(asked)
-    design = _design(fit, inputs, cells, observed, new_families)
-    density = _run(fit, design, seed)["log_density"][..., : len(asked)]
-    flat = density.reshape(-1, density.shape[-1])
-    return observations.scores.assign(log_score=logsumexp(flat, axis=0) - np.log(len(flat)))
+    inputs = _inputs(fit, observations)
+    return _design(fit, inputs, cells, np.arange(len(cells)) >= len(asked), new_families)
 
 
 def posterior_predictive(fit: Fit, *, seed: int = 0) -> Fit:
@@ -253,8 +268,11 @@ def _inputs(fit: Fit, models: pd.DataFrame | Observations) -> Observations:
     return Observations(given.models, mixtures=mixtures)
 
 
-def _grid(fit: Fit, inputs: Observations, new_families: Sequence[str]) -> Design:
-    """Design with one cell for each model and benchmark of a fit."""
+def design_of_models(
+    fit: Fit, models: pd.DataFrame | Observations, new_families: Sequence[str] = ()
+) -> Design:
+    """Design with one cell for each model and benchmark of a fit; for the arguments see `predict`."""
+    inputs = _inputs(fit, models)
     scores, seen = _cells(fit, inputs.models, "score")
     return _design(fit, inputs, scores, seen, new_families)
 
@@ -351,6 +369,8 @@ def _predictor(law_json: str) -> Callable[..., Any]:
             score = trace["score"]["fn"].given(design.score)
             found["score"] = {"mean": mu, "score": jnp.clip(score.sample(noise), 0.0, 1.0)}
             found["log_density"] = score.marginal.log_prob(design.score)
+            asked = score.observing(~jnp.asarray(design.observed))
+            found["joint_log_density"] = asked.log_prob(design.score)
         if "loss" in trace:
             losses = trace["loss"]["fn"]
             again = losses.given(design.log_loss).sample(noise_of_losses)

@@ -18,7 +18,7 @@ FLOORS = [
     {"datasets", "design", "likelihoods"},
     {"laws"},
     {"levels", "programs", "diagnostics", "posterior", "chains", "inference", "alignment"},
-    {"prediction", "averaging", "conditioning", "simulation", "skills"},
+    {"prediction", "averaging", "conditioning", "mixtures", "simulation", "skills"},
     {"tables", "plots"},
     {"about", "demo", "options", "shell", "cli"},
 ]

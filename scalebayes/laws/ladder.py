@@ -17,7 +17,8 @@ exponents and slopes; families are random effects on the level of a loss, on log
 
 What the curves leave out is ours. f_m is how much a loss falls with log C, so that G and xi count in
 compute: a run, or a scale, is worth more or less of it than the curves say, and shows it in all its
-losses; a few runs are far off, hence the heavy tails of xi. G, g and h are twice integrated white noise in u away from the middle of the data: their standard deviation grows as the distance to
+losses; a few runs are far off, hence the heavy tails of xi. G, g and h are twice integrated white noise
+in u away from the middle of the data: their standard deviation grows as the distance to
 the power 3/2. How much the small runs bend away from the curves tells their scales, and these how far
 from them a model a hundred times larger may lie.
 

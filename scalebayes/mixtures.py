@@ -1,0 +1,170 @@
+"""best_mixture: which mixture of training data a fit holds for the best, and how sure it is of that."""
+
+from __future__ import annotations
+
+import functools
+import json
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpyro import handlers
+
+from scalebayes.laws import LAWS
+from scalebayes.laws.law import from_specification, specification
+from scalebayes.levels import given, positions
+from scalebayes.observations import Observations
+from scalebayes.prediction import design_of_models, summary
+from scalebayes.programs import over_draws
+from scalebayes.rules import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from scalebayes.posterior import Fit
+
+STEPS = 600
+"""Steps of the descent from an even mixture."""
+
+RATE = 0.1
+"""Step of the logits of the weights, which goes to zero along a cosine."""
+
+
+@dataclass(frozen=True)
+class BestMixture:
+    """The posterior of the mixture that is best at a budget.
+
+    Attributes:
+        weights: One row a source: source, mean, median, sd, and lower_p and upper_p in percent for each
+            probability: a credible interval of the weight.
+        draws: The best mixture at each posterior draw, dims (draw, source). Draws belong together: each
+            sums to one, and regions of several weights follow from them.
+        value: What that mixture is expected to reach at the same draw, the score or the weighted loss,
+            dim (draw,).
+        gap: By how much at most a better mixture could change that value, a bound that holds where
+            the aim is convex in the weights, as weighted losses are; dim (draw,).
+    """
+
+    weights: pd.DataFrame
+    draws: xr.DataArray = field(repr=False)
+    value: xr.DataArray = field(repr=False)
+    gap: xr.DataArray = field(repr=False)
+
+
+def best_mixture(
+    fit: Fit,
+    *,
+    family: str,
+    params: float,
+    tokens: float,
+    benchmark: str | None = None,
+    losses: Mapping[str, float] | None = None,
+    draws: int = 200,
+    prob: Sequence[float] = (0.5, 0.9),
+    seed: int = 0,
+) -> BestMixture:
+    """Find the mixture of sources that maximises a benchmark, or minimises a weighted loss.
+
+    At each posterior draw the best mixture is found by descent from an even one. It may lie far from
+    all mixtures that were tried; then it rests on the form of the law, and the interval is only that
+    of its parameters.
+
+    Args:
+        fit: A fit of a law with mixtures, such as `FlpM`.
+        family: Family of the model to train.
+        params: Its parameters N, a count.
+        tokens: Its training tokens D, a count.
+        benchmark: The benchmark to maximise.
+        losses: Domain -> weight, the losses of which to minimise the weighted sum; give this or a
+            benchmark.
+        draws: How many posterior draws to use at most, evenly spaced.
+        prob: Probabilities of the credible intervals of weights.
+        seed: Seed of the effects of a new family.
+
+    Raises:
+        ValueError: If the fit knows no mixtures, or a name is unknown, or the aim is not one.
+    """
+    sources = fit.design.labels("source")
+    if not any("source" in dims for dims in fit.law.dims.values()):
+        raise ValueError(
+            f"best_mixture needs a law with mixtures, such as FlpM, but the law is {type(fit.law).__name__}"
+        )
+    aim = _aim(fit, benchmark, losses)
+    even = pd.DataFrame({"model": "mixture", "source": sources, "weight": 1 / len(sources)})
+    model = pd.DataFrame(
+        {"model": ["mixture"], "family": family, "params": params, "tokens": tokens}
+    )
+    every = fit.draws()
+    n = len(next(iter(every.values())))
+    chosen = np.unique(np.linspace(0, n - 1, draws).round().astype(int))
+    with jax.enable_x64(fit.provenance["settings"]["x64"]):
+        design = design_of_models(fit, Observations(model, mixtures=even))
+        run = _optimiser(json.dumps(specification(fit.law)), benchmark is not None)
+        keys = jax.random.split(jax.random.key(seed), len(chosen))
+        some = {k: v[chosen] for k, v in every.items()}
+        weights, value, gap = run(some, keys, design, positions(fit, design), aim)
+    weights = np.asarray(weights)
+    of_draws = xr.DataArray(
+        weights, dims=("draw", "source"), coords={"draw": chosen, "source": list(sources)}
+    )
+    table = pd.DataFrame({"source": sources, **summary(weights.T, prob)})
+    return BestMixture(
+        table,
+        of_draws,
+        of_draws[:, 0].drop_vars("source").copy(data=np.asarray(value)),
+        of_draws[:, 0].drop_vars("source").copy(data=np.asarray(gap)),
+    )
+
+
+def _aim(fit: Fit, benchmark: str | None, losses: Mapping[str, float] | None) -> np.ndarray:
+    """Weights of what is to be maximised or minimised, over benchmarks or domains."""
+    if (benchmark is None) == (not losses):
+        raise ValueError("give either a benchmark to maximise, or weights of losses to minimise")
+    wanted = {benchmark: 1.0} if benchmark is not None else dict(losses or {})
+    dim = "domain" if benchmark is None else "benchmark"
+    known = fit.design.labels(dim)
+    if unknown := [name for name in wanted if name not in known]:
+        raise ValueError(f"the fit has no {dim} {quoted(unknown)}, it has {quoted(known)}")
+    if not all(np.isfinite(w) and w > 0 for w in wanted.values()):
+        raise ValueError(f"weights of losses must be positive, but are {wanted}")
+    return np.array([wanted.get(name, 0.0) for name in known])
+
+
+@functools.lru_cache(maxsize=16)
+def _optimiser(law_json: str, of_scores: bool) -> Callable[..., Any]:
+    """Compiled: one posterior draw to its best mixture, the value there and the gap."""
+    law = from_specification(json.loads(law_json), LAWS)
+
+    def one(
+        draw: dict[str, Any], key: Any, design: Any, position: dict[str, Any], aim: Any
+    ) -> tuple[Any, Any, Any]:
+        model = handlers.seed(given(law, draw, position), key)
+
+        def cost(weights: Any) -> Any:
+            trace = handlers.trace(model).get_trace(replace(design, mixture=weights[None]))
+            if of_scores:
+                return -trace["mu"]["value"][0] @ aim
+            return jnp.exp(trace["log_L"]["value"][0]) @ aim
+
+        gradient = jax.grad(lambda z: cost(jax.nn.softmax(z)))
+
+        def step(i: Any, state: Any) -> Any:
+            z, mean, square = state
+            g = gradient(z)
+            mean, square = 0.9 * mean + 0.1 * g, 0.99 * square + 0.01 * g**2
+            size = (mean / (1 - 0.9 ** (i + 1))) / (
+                jnp.sqrt(square / (1 - 0.99 ** (i + 1))) + 1e-10
+            )
+            return z - RATE * (1 + jnp.cos(jnp.pi * i / STEPS)) / 2 * size, mean, square
+
+        start = jnp.zeros(design.mixture.shape[1])
+        z, *_ = jax.lax.fori_loop(0, STEPS, step, (start, start, start))
+        weights = jax.nn.softmax(z)
+        value, slopes = jax.value_and_grad(cost)(weights)
+        return weights, -value if of_scores else value, weights @ slopes - slopes.min()
+
+    return over_draws(one, 2)
