@@ -23,8 +23,8 @@ from scalebayes.diagnostics import ConvergenceWarning
 
 
 def main() -> None:
-    parser = options(__doc__, draws=600, warmup=800, chains=2)
-    parser.add_argument("--small", type=int, default=512, help="runs of 1M to fit")
+    parser = options(__doc__, draws=1000, warmup=1000, chains=2)
+    parser.add_argument("--small", type=int, default=256, help="runs of 1M to fit")
     parser.add_argument("--anchors", type=int, default=8, help="runs of 60M, and of 1B, to fit")
     args = parser.parse_args()
     use_data("regmix")

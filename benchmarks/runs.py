@@ -84,4 +84,6 @@ def figures(table: pd.DataFrame) -> pd.Series:
 
 
 def inside(table: pd.DataFrame, percent: int) -> pd.Series:
-    return table["observed"].between(table[f"lower_{percent}"], table[f"upper_{percent}"])
+    """One where the observed value lies in the interval, zero where not, NaN where there is none."""
+    low, high = table[f"lower_{percent}"], table[f"upper_{percent}"]
+    return table["observed"].between(low, high).astype(float).where(low.notna())

@@ -36,6 +36,8 @@ def about(fit: Fit) -> dict[str, Any]:
             "families": len(seen.families),
             "benchmarks": list(seen.benchmarks),
             "scores": len(seen.scores),
+            "domains": list(seen.domains),
+            "losses": len(seen.losses),
             "held_out": list(fit.held_out),
         },
         "verdict": verdict(fit),

@@ -13,7 +13,7 @@ from scalebayes.shell import run
 if TYPE_CHECKING:
     import pandas as pd
 
-    from scalebayes.prediction import Kind
+    from scalebayes.prediction import Kind, Quantity
 
 DEMO_DRAWS = 1000
 DEMO_WARMUP = 500
@@ -112,7 +112,7 @@ def fit_(
         str,
         typer.Argument(
             metavar="LAW",
-            help="sloth, ladder, shared-intercept, family-intercept or size-and-tokens.",
+            help="sloth, ladder, flp, flp-m, shared-intercept, family-intercept or size-and-tokens.",
         ),
     ],
     table: Annotated[
@@ -124,7 +124,10 @@ def fit_(
     ],
     out: Annotated[Path, typer.Option(help="The file to write.")] = Path("fit.nc"),
     benchmarks: Annotated[
-        str, typer.Option(help="Columns of scores: mmlu,gsm8k, or all for all other numeric.")
+        str,
+        typer.Option(
+            help="Columns of scores: mmlu,gsm8k, or all for all other numeric; none for losses alone."
+        ),
     ] = "",
     model_col: Annotated[str, typer.Option(help="Column of model names.")] = "model",
     family_col: Annotated[str, typer.Option(help="Column of families.")] = "family",
@@ -153,8 +156,11 @@ def fit_(
     ] = [],  # noqa: B006
     feature: Annotated[
         str | None,
-        typer.Option(help="Loss that drives accuracy: task, or a domain (ladder)."),
+        typer.Option(help="Loss that drives accuracy: task, or a domain (ladder, flp)."),
     ] = None,
+    staged: Annotated[
+        bool, typer.Option("--staged", help="Fit the steps of a law with losses apart.")
+    ] = False,
     chance: Annotated[
         list[str],
         typer.Option(metavar="BENCHMARK=LEVEL", help="Score of guessing; may be repeated."),
@@ -209,7 +215,8 @@ def fit_(
     _note(f"fitting {observations}")
     fit = sb.fit(
         made, observations, seed=seed, draws=draws, warmup=warmup, chains=chains, hold_out=hold_out,
-        target_accept=target_accept, max_tree_depth=max_tree_depth, progress=_progress(json),
+        target_accept=target_accept, max_tree_depth=max_tree_depth, staged=staged,
+        progress=_progress(json),
     )  # fmt: skip
     fit.save(out)
     compared = held_out(fit, seed=seed) if hold_out else None
@@ -241,6 +248,7 @@ def predict(
     ] = None,
     units: Units = "",
     prob: Annotated[str, typer.Option(help="Probabilities of the intervals.")] = "0.5,0.9",
+    of: Annotated[str, typer.Option(help="score, or loss of a law that has losses.")] = "score",
     kind: Annotated[
         str, typer.Option(help="score: what an evaluation will show; mean: what the law expects.")
     ] = "score",
@@ -268,6 +276,7 @@ def predict(
     table = sb.predict(
         loaded,
         wanted,
+        of=cast("Quantity", of),
         prob=options.probabilities(prob),
         kind=cast("Kind", kind),
         new_families=new_family,
@@ -280,10 +289,58 @@ def predict(
         )
     _write_csv(table, csv)
     if json:
-        _print_json({"kind": kind, "predictions": table})
+        _print_json({"of": of, "kind": kind, "predictions": table})
         return
     readable = table.drop(columns=["mean", "kind"])
     tables.show(tables.intervals_as_text(readable), group="model")
+
+
+@app.command()
+def mixture(
+    fit: Saved,
+    family: Annotated[str, typer.Option(help="Family of the model to train.")],
+    params: Annotated[float, typer.Option(help="Its parameters, such as 1e9.")],
+    tokens: Annotated[float, typer.Option(help="Its training tokens, such as 25e9.")],
+    maximise: Annotated[
+        str | None, typer.Option(metavar="BENCHMARK", help="The benchmark to maximise.")
+    ] = None,
+    minimise: Annotated[
+        list[str],
+        typer.Option(
+            metavar="DOMAIN=WEIGHT", help="Loss to minimise, a weighted sum where repeated."
+        ),
+    ] = [],  # noqa: B006
+    draws: Annotated[int, typer.Option(min=2, help="Posterior draws to use at most.")] = 200,
+    prob: Annotated[str, typer.Option(help="Probabilities of the intervals.")] = "0.5,0.9",
+    csv: Csv = None,
+    json: Json = False,
+) -> None:
+    r"""Find the mixture of training data that a fit of flp-m holds for the best, with intervals.
+
+    \b
+    Example:
+      scalebayes mixture fit.nc --family mine --params 1e9 --tokens 25e9 \
+          --minimise pile_cc=1
+    """
+    import scalebayes as sb
+    from scalebayes import options, tables
+
+    best = sb.best_mixture(
+        sb.load(fit),
+        family=family,
+        params=params,
+        tokens=tokens,
+        benchmark=maximise,
+        losses=options.factors("--minimise", minimise),
+        draws=draws,
+        prob=options.probabilities(prob),
+    )
+    _write_csv(best.weights, csv)
+    if json:
+        of_value = {k: v[0] for k, v in sb.summary(best.value.to_numpy()[None]).items()}
+        _print_json({"weights": best.weights, "value": of_value, "gap": float(best.gap.max())})
+        return
+    tables.show(tables.intervals_as_text(best.weights.drop(columns="mean")))
 
 
 @app.command()
@@ -390,15 +447,19 @@ def _print_held_out(table: pd.DataFrame, found: dict[str, Any]) -> None:
     from scalebayes.validation import plural
 
     scored = table[table["observed"].notna()]
-    readable = scored[["model", "benchmark", "observed", "median", "lower_90", "upper_90"]]
-    shown = tables.intervals_as_text(readable).rename(columns={"observed": "score"})
+    column, of = ("benchmark", "score") if "benchmark" in table else ("domain", "loss")
+    readable = scored[["model", column, "observed", "median", "lower_90", "upper_90"]]
+    shown = tables.intervals_as_text(readable).rename(columns={"observed": of})
     shown["inside"] = ["yes" if inside else "NO" for inside in scored["inside_90"]]
     tables.show(shown, group="model")
+    error = found["mean_absolute_error"]
+    size = f"{100 * error:.1f} points" if of == "score" else f"{error:.3f}"
+    count = plural(found["scores"], of, "losses" if of == "loss" else "")
     print(
-        f"\n{plural(found['scores'], 'score')} of {plural(found['models'], 'held-out model')}: "
+        f"\n{count} of {plural(found['models'], 'held-out model')}: "
         f"{found['coverage_90']:.0%} inside the 90% interval, "
         f"{found['coverage_50']:.0%} inside the 50% interval, "
-        f"mean absolute error {100 * found['mean_absolute_error']:.1f} points"
+        f"mean absolute error {size}"
     )
 
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from scalebayes.datasets import olmo_ladder, open_llm
 from scalebayes.laws import Ladder, Sloth
-from scalebayes.prediction import predict
+from scalebayes.prediction import CELL, predict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import pandas as pd
-
     from scalebayes.laws import Law
     from scalebayes.observations import Observations
     from scalebayes.posterior import Fit
+    from scalebayes.prediction import Quantity
 
 FAMILIES = (
     "bloom",
@@ -85,13 +85,14 @@ def held_out(fit: Fit, *, seed: int = 0) -> pd.DataFrame:
         seed: Seed of the predictive draws.
 
     Returns:
-        The table of `predict` for these models on every benchmark, with the columns observed (NaN
-        where no score is known), inside_50 and inside_90.
+        The table of `predict` for these models on every benchmark, or on every domain of a fit of losses
+        alone, with the columns observed (NaN where none is known), inside_50 and inside_90.
     """
-    models = fit.observations.models.set_index("model").loc[list(fit.held_out)].reset_index()
-    table = predict(fit, models, prob=PROB, seed=seed)
-    scores = fit.observations.scores.set_index(["model", "benchmark"])["score"]
-    observed = scores.reindex(list(zip(table["model"], table["benchmark"], strict=True))).to_numpy()
+    of: Quantity = "score" if fit.design.labels("benchmark") else "loss"
+    own = fit.observations.only(models=fit.held_out)
+    table = predict(fit, own, of=of, prob=PROB, seed=seed)
+    values = (own.scores if of == "score" else own.losses).set_index(CELL[of])[of]
+    observed = values.reindex(pd.MultiIndex.from_frame(table[CELL[of]])).to_numpy()
     table.insert(4, "observed", observed)
     for p in PROB:
         name = f"{100 * p:g}"

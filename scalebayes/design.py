@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import jax
 import numpy as np
+import pandas as pd
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,6 +30,8 @@ class Reference:
         typical: Median score of each benchmark as a share of the room above its chance level, held within (0.05,
             0.95), shape (benchmark,). An ability is a logit there, whatever the link.
         log_loss0: Median log loss of each domain, shape (domain,).
+        per_decade: By how much log loss falls with ten times the FLOPs in the losses that may be seen,
+            roughly, shape (domain,): a loss counts as so many decades.
         middle: Median of log N, log D and log FLOPs over the models of which a score or loss may be
             seen, shape (3,).
     """
@@ -38,6 +41,7 @@ class Reference:
     log_d_sd: float
     typical: Array
     log_loss0: Array
+    per_decade: Array
     middle: Array
 
     @classmethod
@@ -68,6 +72,7 @@ class Reference:
             .clip(0.05, 0.95)
             .to_numpy(),
             log_loss0=np.log(loss0.reindex(list(observations.domains)).fillna(1.0).to_numpy(float)),
+            per_decade=_per_decade(losses, models, observations.domains),
             middle=np.median(inputs, axis=0),
         )
 
@@ -81,7 +86,21 @@ class Reference:
         arrays: dict[str, Any] = {
             k: np.array(v) if isinstance(v, list) else v for k, v in values.items()
         }
+        arrays.setdefault("per_decade", np.zeros(0))  # of a version without it
         return cls(**arrays)
+
+
+def _per_decade(losses: pd.DataFrame, models: pd.DataFrame, domains: Sequence[str]) -> np.ndarray:
+    """Slope of log loss on log10 FLOPs by domain, taken positive; 0.15 where there is none to see."""
+    flops = np.log10(losses["model"].map(models.set_index("model")["flops"]).astype(float))
+    table = pd.DataFrame({"domain": losses["domain"], "x": flops, "y": np.log(losses["loss"])})
+    found = {}
+    for domain, own in table.dropna().groupby("domain"):
+        spread = own["x"].var()
+        slope = -own["x"].cov(own["y"]) / spread if len(own) > 1 and spread > 1e-6 else np.nan
+        found[domain] = slope if slope > 0 else np.nan
+    slopes = np.array([found.get(d, np.nan) for d in domains], float)
+    return np.clip(np.nan_to_num(slopes, nan=0.15), 0.02, 1.0)
 
 
 @jax.tree_util.register_dataclass

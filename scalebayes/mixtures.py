@@ -128,7 +128,9 @@ def _aim(fit: Fit, benchmark: str | None, losses: Mapping[str, float] | None) ->
     dim = "domain" if benchmark is None else "benchmark"
     known = fit.design.labels(dim)
     if unknown := [name for name in wanted if name not in known]:
-        raise ValueError(f"the fit has no {dim} {quoted(unknown)}, it has {quoted(known)}")
+        raise ValueError(
+            f"the fit has no {dim} {quoted(unknown)}, it has {quoted(known) or 'none at all'}"
+        )
     if not all(np.isfinite(w) and w > 0 for w in wanted.values()):
         raise ValueError(f"weights of losses must be positive, but are {wanted}")
     return np.array([wanted.get(name, 0.0) for name in known])

@@ -91,7 +91,7 @@ def observations(
     of_losses = (column for column, _ in losses.values())
     taken = {*columns.values(), *of_losses, *mixtures.values()}
     others = [c for c in raw.columns if c not in taken]
-    if not listed:
+    if not listed and not losses:
         raise ValueError(
             f"name the columns of {table} that hold scores: --benchmarks a,b, or --benchmarks all "
             f"for all numeric ones of {', '.join(others)}"

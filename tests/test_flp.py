@@ -34,7 +34,7 @@ VALUE = np.array([0.36, 0.03, 0.6, 0.28, 0.9, 0.57])  # two of those seen are be
 NOTHING = np.zeros((0, 2, 3))
 
 
-def emerging(shared: np.ndarray, mean: np.ndarray = MEAN) -> Emerging:
+def emerging(shared: np.ndarray, mean: np.ndarray | jax.Array = MEAN) -> Emerging:
     latent = Noisy(*map(jnp.asarray, (mean, SD, shared)), CELL, jnp.asarray(SEEN))
     return Emerging(latent, *map(jnp.asarray, (CHANCE, THRESHOLD, BELOW)))
 
@@ -106,19 +106,22 @@ def test_values_below_are_weighed_given_those_above() -> None:
 
 
 def test_how_far_below_the_threshold_says_nothing_of_the_latent_value() -> None:
+    lower, higher = VALUE.copy(), VALUE.copy()
+    lower[[1, 3]] -= 0.1
+    higher[0] += 0.01
+    density = jax.jit(
+        jax.value_and_grad(lambda mean, value: emerging(SHARED, mean).log_prob(value))
+    )
     with jax.enable_x64(True):
-        gradient = jax.grad(lambda mean, value: emerging(SHARED, mean).log_prob(value))
-        lower, higher = VALUE.copy(), VALUE.copy()
-        lower[[1, 3]] -= 0.1
-        higher[0] += 0.01
-        one, same, other = (
-            np.asarray(gradient(jnp.asarray(MEAN), v)) for v in (VALUE, lower, higher)
-        )
-        density = [float(emerging(SHARED).log_prob(v)) for v in (VALUE, lower)]
-    np.testing.assert_array_equal(one, same)
-    assert np.abs(one[0, 1]) > 1  # that it is below does
-    assert np.abs(other[0] - one[0]).min() > 0.1
-    assert density[1] < density[0] - 1
+        told = [density(MEAN, value) for value in (VALUE, lower, higher)]
+    log_prob, (as_it_is, same, other) = (
+        [float(d) for d, _ in told],
+        [np.asarray(g) for _, g in told],
+    )
+    np.testing.assert_array_equal(as_it_is, same)
+    assert log_prob[1] < log_prob[0] - 1
+    assert np.abs(as_it_is[0, 1]) > 1  # that it is below tells
+    assert np.abs(other - as_it_is)[0].min() > 0.1
 
 
 def test_draws_have_the_expected_mean_and_the_density_of_single_values() -> None:
@@ -171,17 +174,12 @@ def story(
         at_rest = site["name"] in rest
         return jnp.broadcast_to(site["fn"].mean, site["fn"].batch_shape) if at_rest else None
 
-    @jax.jit
-    def run(data: design.Design) -> dict[str, jax.Array]:
+    def told(data: design.Design) -> dict[str, np.ndarray]:
         at = handlers.substitute(handlers.seed(law, seed), substitute_fn=value)
         trace = handlers.trace(at).get_trace(data)
-        sites = {k: s["value"] for k, s in trace.items() if s["type"] != "plate"}
+        sites = {k: np.asarray(s["value"]) for k, s in trace.items() if s["type"] != "plate"}
         line = getattr(trace["score"]["fn"], "latent", None)
-        return sites | ({"line": line.expected} if line else {})
-
-    def told(data: design.Design) -> dict[str, np.ndarray]:
-        with jax.enable_x64(True):
-            return {k: np.asarray(v) for k, v in run(data).items()}
+        return sites | ({"line": np.asarray(line.expected)} if line else {})
 
     return told
 
@@ -196,9 +194,9 @@ def test_stage_1_is_the_published_power_law() -> None:
     C0 = np.exp(data.reference.middle[2])
     E, A = share * level, (1 - share) * level * C0 ** v["alpha"]
     C = (6 * observations.models["params"] * observations.models["tokens"]).to_numpy()[:, None]
-    np.testing.assert_allclose(np.exp(v["log_L"]), E + A * C ** -v["alpha"], rtol=1e-9)
+    np.testing.assert_allclose(np.exp(v["log_L"]), E + A * C ** -v["alpha"], rtol=1e-5)
     # the steepness at C0 is what was sampled
-    np.testing.assert_allclose((1 - share) * v["alpha"], np.exp(v["log_fall"][0]), rtol=1e-9)
+    np.testing.assert_allclose((1 - share) * v["alpha"], np.exp(v["log_fall"][0]), rtol=1e-5)
 
 
 def test_every_family_is_on_a_power_law_of_its_own() -> None:
@@ -210,7 +208,7 @@ def test_every_family_is_on_a_power_law_of_its_own() -> None:
         for loss, alpha in zip(np.exp(v["log_L"][data.family == f]).T, v["alpha"], strict=True):
             x = np.exp(-alpha * c[data.family == f])
             A, E = np.polyfit(x, loss, 1)
-            np.testing.assert_allclose(E + A * x, loss, rtol=1e-9)
+            np.testing.assert_allclose(E + A * x, loss, rtol=1e-5)
             assert min(A, E) > 0
 
 
@@ -220,9 +218,9 @@ def test_without_an_irreducible_part_logs_are_on_a_line() -> None:
     v = story(sb.Flp(irreducible=False))(data)
     c = np.log(observations.models["flops"].to_numpy()) - data.reference.middle[2]
     assert "e" not in v
-    np.testing.assert_allclose(v["alpha"], np.exp(v["log_fall"][0]), rtol=1e-9)
+    np.testing.assert_allclose(v["alpha"], np.exp(v["log_fall"][0]), rtol=1e-5)
     line = data.reference.log_loss0 + v["level_f"][data.family] - v["alpha"] * c[:, None]
-    np.testing.assert_allclose(v["log_L"], line, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(v["log_L"], line, rtol=1e-5, atol=1e-6)
 
 
 def test_stage_2_is_a_line_in_the_observed_loss_and_the_score_far_above_the_threshold() -> None:
@@ -235,7 +233,7 @@ def test_stage_2_is_a_line_in_the_observed_loss_and_the_score_far_above_the_thre
     unit = 0.2 * (1 - data.chance)  # what a logit is worth
     w1 = -unit * np.exp(v["log_k"]) / np.median(L)
     w0 = 0.7 + unit * (v["b_f"] + np.exp(v["log_k"]))  # 0.7, the median score, at the median loss
-    np.testing.assert_allclose(v["line"], w0[data.family] + L[:, None] * w1, rtol=1e-9)
+    np.testing.assert_allclose(v["line"], w0[data.family] + L[:, None] * w1, atol=1e-5)
     above = v["line"] - data.chance - 0.05
     assert (above > 0.2).sum() > 20
     np.testing.assert_allclose(v["mu"][above > 0.2], v["line"][above > 0.2], atol=1e-4)
@@ -276,7 +274,7 @@ def test_losses_of_domains_follow_from_total_and_effective_domain_flops() -> Non
     data = design.build(observations)
     v = story(sb.FlpM())(data)
     a2, rho = np.exp(v["log_a2"]), v["rho"] + v["spread_rho"] * v["z_rho"]
-    np.testing.assert_allclose(v["a1"] + a2, np.exp(v["log_fall"]), rtol=1e-9)
+    np.testing.assert_allclose(v["a1"] + a2, np.exp(v["log_fall"]), rtol=1e-5)
     w = observations.mixtures.pivot(index="model", columns="source", values="weight")
     w = w.loc[observations.models["model"], list(observations.sources)].to_numpy()
     C = observations.models["flops"].to_numpy() / np.exp(data.reference.middle[2])
@@ -287,7 +285,7 @@ def test_losses_of_domains_follow_from_total_and_effective_domain_flops() -> Non
         taught[[source == domain for source in observations.sources]] = 1.0
         share = (w @ taught / taught.mean()) ** (C ** (rho[m] / np.log(10)))
         loss = level[:, m] / (C ** v["a1"][m] * (share * C) ** a2[m])
-        np.testing.assert_allclose(np.exp(v["log_L"][:, m]), loss, rtol=1e-9)
+        np.testing.assert_allclose(np.exp(v["log_L"][:, m]), loss, rtol=1e-5)
 
 
 def with_a_loss_raised(law: sb.FlpM, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -306,7 +304,7 @@ def with_a_loss_raised(law: sb.FlpM, seed: int) -> tuple[np.ndarray, np.ndarray]
 def test_performance_falls_with_every_loss(seed: int) -> None:
     before, after = with_a_loss_raised(sb.FlpM(), seed)
     assert (after <= before).all()
-    assert (after.min(axis=0) < before - 1e-3).all()
+    assert (after.min(axis=0) < before - 1e-4).all()
 
 
 def test_performance_of_a_network_may_rise_with_a_loss() -> None:
@@ -389,16 +387,19 @@ def runs(sizes: int = 5) -> sb.Observations:
 def fitted() -> sb.Fit:
     """FLP fitted to a table that it simulated, without the largest size."""
     placeholder = runs()
-    simulated, _ = simulate(sb.Flp(), placeholder, seed=1)
+    simulated, _ = simulate(sb.Flp(), placeholder, seed=7)
     hidden = [m for m in simulated.models["model"] if m.startswith("4")]
     return fit_quietly(
-        sb.Flp(), simulated, seed=0, draws=250, warmup=300, hold_out=hidden,
+        sb.Flp(), simulated, seed=0, draws=200, warmup=200, target_accept=0.8, max_tree_depth=8,
+        hold_out=hidden,
         reference=design.build(placeholder).reference,  # the very law that simulated the table
     )  # fmt: skip
 
 
 def test_hidden_larger_runs_are_inside(fitted: sb.Fit) -> None:
     whole = fitted.observations
+    emerged = whole.scores["score"] > whole.scores["chance"] + 0.05
+    assert 0.3 < emerged.mean() < 0.9
     large = whole.models[whole.models["model"].isin(fitted.held_out)]
     for of, column, truth in (
         ("score", "benchmark", whole.scores),
@@ -407,4 +408,4 @@ def test_hidden_larger_runs_are_inside(fitted: sb.Fit) -> None:
         found = sb.predict(fitted, large, of=of).merge(truth, on=["model", column])  # type: ignore[arg-type]
         assert len(found) == len(large) * truth[column].nunique()
         assert found[of].between(found["lower_90"], found["upper_90"]).mean() >= 0.7
-        assert (found["upper_90"] - found["lower_90"]).between(1e-4, 0.5).all()
+        assert (found["upper_90"] - found["lower_90"]).between(1e-3, 0.3).all()

@@ -6,7 +6,7 @@ the fit has seen, and u the same in decades:
     L_im  = E_fm + A_fm exp(-alpha_m c_i)                                   stage 1; E zero on request
     log y_im ~ Normal(log L_im - f_m (G(u_i) + xi_i) + g_m(u_i), s_m^2)     observed loss
 
-    v_ij  = w0_fj - w1_j (y_im / L0_m - 1) + h_j(u_i)                       stage 2, m the feature
+    v_ij  = w0_fj - w1_j (y_im / L0_m - 1) + h_j(log y_im)                  stage 2, m the feature
     P_ij  = v_ij + noise  where that lies above chance + 5 points           performance
             about chance  elsewhere
 
@@ -28,20 +28,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import jax.numpy as jnp
+from jax.scipy.special import logit
 from numpyro import deterministic, plate, sample
 from numpyro import distributions as dist
 
 from scalebayes import likelihoods
 from scalebayes.laws.law import prior
-from scalebayes.laws.losses import (
-    Curve,
-    Drive,
-    Place,
-    TwoSteps,
-    middle_ability,
-    one_domain_each,
-    surface,
-)
+from scalebayes.laws.losses import Curve, Drive, Place, TwoSteps, surface
 from scalebayes.laws.scores import observe, response
 
 if TYPE_CHECKING:
@@ -137,9 +130,7 @@ class Flp(TwoSteps):
         typical, spread = sample("slope", self.slope), sample("slope_spread", self.spread)
         with plate("benchmark", len(design.labels("benchmark"))):
             k = jnp.exp(sample("log_k", dist.Normal(typical, spread)))
-        eta, own, shared = one_domain_each(losses, k, design, self.feature)
-        # logits, of which a line takes `LOGITS` each
-        eta = eta + self._intercepts(design, middle_ability(design)) + self._left_out(design, place)
+        eta, shared, own = self._of_one_loss(design, losses, k, self.feature)
         items = sample("phi", self.phi)
         if self.scores == "sigmoid":
             observe(eta, response(design, self), design, self, shared, own, items)
@@ -153,7 +144,7 @@ class Flp(TwoSteps):
         room, chance = 1 - design.chance, jnp.asarray(design.chance)
         middle = chance + room * design.reference.typical
         unit = LOGITS * room
-        mean = middle + unit * (eta - middle_ability(design))
+        mean = middle + unit * (eta - logit(design.reference.typical))
         cell = design.score_model, design.score_benchmark
         n_items = jnp.full(mean.shape, jnp.inf).at[cell].set(design.n_items)
         sd = likelihoods.score_sd(mean, sigma**2 + unit**2 * (delta**2 + own**2), n_items / items)

@@ -39,7 +39,7 @@ from numpyro import deterministic, plate, sample
 from numpyro import distributions as dist
 
 from scalebayes.laws.law import prior
-from scalebayes.laws.losses import Curve, Drive, Place, TwoSteps, middle_ability
+from scalebayes.laws.losses import Curve, Drive, Place, TwoSteps
 from scalebayes.laws.scores import observe, response
 
 if TYPE_CHECKING:
@@ -195,8 +195,9 @@ class FlpM(TwoSteps):
         steep = steep * losses.relative  # in log L, shape (benchmark, model, domain)
         of_run = jnp.einsum("kim,jim->kij", losses.shared, steep)
         of_domain = jnp.moveaxis(steep * losses.own, -1, 0).swapaxes(1, 2)
+        left_out, _ = self._left_out(design, place.compute[:, None] / np.log(10.0))
         observe(
-            eta + self._intercepts(design, middle_ability(design)) + self._left_out(design, place),
+            eta + self._intercepts(design) + left_out,
             response(design, self),
             design,
             self,

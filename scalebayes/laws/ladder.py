@@ -7,7 +7,7 @@ training FLOPs in decades, all from the middle of the models that the fit has se
     log y_im ~ Normal(log L_im - f_m (G(u_i) + xi_i) + g_m(u_i), s_m^2)     observed loss
     xi_i     ~ Student(4, 0, kappa^2)
 
-    eta_ij = b_fj - k_j (y_im / L0_m - 1) + h_j(u_i)                        step 2, m the domain of j
+    eta_ij = b_fj - k_j (y_im / L0_m - 1) + h_j(log y_im)                   step 2, m the domain of j
     mu_ij  = gamma_j + (1 - gamma_j) link_j(eta_ij)                         expected accuracy
 
 The paper fits each step by least squares, one benchmark at a time, and plugs the first into the
@@ -18,9 +18,9 @@ exponents and slopes; families are random effects on the level of a loss, on log
 What the curves leave out is ours. f_m is how much a loss falls with log C, so that G and xi count in
 compute: a run, or a scale, is worth more or less of it than the curves say, and shows it in all its
 losses; a few runs are far off, hence the heavy tails of xi. G, g and h are twice integrated white noise
-in u away from the middle of the data: their standard deviation grows as the distance to
-the power 3/2. How much the small runs bend away from the curves tells their scales, and these how far
-from them a model a hundred times larger may lie.
+away from the middle of the data, in u and in the loss itself, of which a decade of compute is worth so
+much: their standard deviation grows as the distance to the power 3/2. How much the small runs bend away
+from the curves tells their scales, and these how far from them a model a hundred times larger may lie.
 
 Benchmarks are scored on the same items for all models. The sampling of items that models share is
 a part of the curve; the share phi that is each model's own is learned (ours).
@@ -45,15 +45,7 @@ from numpyro import distributions as dist
 from numpyro import plate, sample
 
 from scalebayes.laws.law import prior
-from scalebayes.laws.losses import (
-    Curve,
-    Drive,
-    Place,
-    TwoSteps,
-    middle_ability,
-    one_domain_each,
-    surface,
-)
+from scalebayes.laws.losses import Curve, Drive, Place, TwoSteps, surface
 from scalebayes.laws.scores import observe, response
 
 if TYPE_CHECKING:
@@ -145,13 +137,7 @@ class Ladder(TwoSteps):
         typical, spread = sample("slope", self.slope), sample("slope_spread", self.spread)
         with plate("benchmark", len(design.labels("benchmark"))):
             k = jnp.exp(sample("log_k", dist.Normal(typical, spread)))
-        eta, own, shared = one_domain_each(losses, k, design, self.feature)
+        eta, shared, own = self._of_one_loss(design, losses, k, self.feature)
         observe(
-            eta + self._intercepts(design, middle_ability(design)) + self._left_out(design, place),
-            response(design, self),
-            design,
-            self,
-            shared=shared,
-            own=own,
-            items=sample("phi", self.phi),
+            eta, response(design, self), design, self, shared, own, items=sample("phi", self.phi)
         )

@@ -214,7 +214,7 @@ class TwoSteps:
         log_d, middle = log_tokens(design), design.reference.middle
         compute = design.log_params + log_d + design.log_per_nd - middle[2]
         inputs = jnp.stack([design.log_params - middle[0], log_d - middle[1]], axis=-1)
-        place = Place(inputs, compute, away(compute / np.log(10.0)))
+        place = Place(inputs, compute, away(compute / np.log(10.0))[0])
         losses = self._losses(design, self._curve(design, place), place)
         if design.labels("benchmark"):
             self._scores(design, drive(design, losses), place)
@@ -254,8 +254,8 @@ class TwoSteps:
         sample("loss", losses, obs=design.log_loss)
         return losses
 
-    def _intercepts(self, design: Design, at: Array) -> Array:
-        """Ability at the loss L0, near `at`, shape (model, benchmark)."""
+    def _intercepts(self, design: Design) -> Array:
+        """Ability at the loss L0, near that of a median score, shape (model, benchmark)."""
         n_benchmark = len(design.labels("benchmark"))
         with plate("benchmark", n_benchmark):
             b = sample("b", self.b)
@@ -265,14 +265,21 @@ class TwoSteps:
             plate("benchmark", n_benchmark, dim=-1),
         ):
             b_f = sample("b_f", dist.Normal(b, omega))
-        return at + b_f[design.family]
+        return logit(design.reference.typical) + b_f[design.family]
 
-    def _left_out(self, design: Design, place: Place) -> Array | float:
-        """What the curves of step 2 leave out, and what checkpoints share, shape (model, benchmark)."""
-        n_benchmark = len(design.labels("benchmark"))
-        left_out = bends("h_at", sample("h", self.h), design, place, "benchmark")
+    def _left_out(self, design: Design, decades: Array) -> tuple[Array, Array]:
+        """What the curves of step 2 leave out, with what checkpoints share, and its slope.
+
+        Args:
+            design: The data.
+            decades: Distance from the middle, shape (model, benchmark) or (model, 1).
+        """
+        n_benchmark, scale = len(design.labels("benchmark")), sample("h", self.h)
+        with plate("knot", 2 * len(KNOTS), dim=-2), plate("benchmark", n_benchmark, dim=-1):
+            at = scale * sample("h_at", dist.Normal(0.0, 1.0))
+        left_out, slope = ((basis * at.T).sum(axis=-1) for basis in away(decades))
         if not self.checkpoints:
-            return left_out
+            return left_out, slope
         with plate("benchmark", n_benchmark):
             nu, undecayed = sample("nu", self.nu), sample("undecayed", self.undecayed)
         with (
@@ -281,7 +288,32 @@ class TwoSteps:
         ):
             z = sample("z_run", dist.Normal(0.0, 1.0))
         under_training = jnp.where(design.final[:, None], 0.0, undecayed)
-        return left_out + nu * z[design.run] + under_training
+        return left_out + nu * z[design.run] + under_training, slope
+
+    def _of_one_loss(
+        self, design: Design, losses: Drive, k: Array, feature: str
+    ) -> tuple[Array, Array, Array]:
+        """Abilities b - k (L/L0 - 1) + h of benchmarks that one loss each drives.
+
+        Args:
+            design: The data.
+            losses: What drives step 2.
+            k: How much ability a loss is worth, shape (benchmark,).
+            feature: `task`, for each benchmark the domain of its name, or the name of one for all.
+
+        Returns:
+            Abilities (model, benchmark), and their deviations as `scores.observe` takes them: `shared`
+            (deviation, model, benchmark) and `own` (model, benchmark).
+        """
+        of = domain_of_benchmark(design, feature)
+        relative, per_decade = losses.relative[:, of], design.reference.per_decade[of]
+        left_out, slope = self._left_out(design, -jnp.log(relative) / per_decade)
+        eta = self._intercepts(design) - k * (relative - 1) + left_out
+        steep = k * relative + slope / per_decade  # how fast it falls with log L
+        own, shared = losses.own, losses.shared
+        if feature != "task":  # the one loss is that of all benchmarks
+            own, shared = 0 * own, jnp.concatenate([shared, own[None]])
+        return eta, shared[..., of] * steep, own[:, of] * steep
 
 
 def bends(site: str, scale: Array, design: Design, place: Place, dim: str = "") -> Array:
@@ -306,19 +338,8 @@ def drive(design: Design, losses: Noisy) -> Drive:
     )
 
 
-def one_domain_each(
-    losses: Drive, k: Array, design: Design, feature: str
-) -> tuple[Array, Array, Array]:
-    """Abilities -k (L/L0 - 1) of benchmarks that one loss each drives, and their deviations.
-
-    Args:
-        losses: What drives step 2.
-        k: How much ability a loss is worth, shape (benchmark,).
-        design: The data.
-        feature: `task`, for each benchmark the domain of its name, or the name of one for all.
-
-    Returns:
-        Abilities (model, benchmark), and `own` and `shared` as `scores.observe` takes them.
+def domain_of_benchmark(design: Design, feature: str) -> np.ndarray:
+    """Position of the loss domain that drives each benchmark, shape (benchmark,).
 
     Raises:
         ValueError: If there are no losses on such a domain.
@@ -330,12 +351,7 @@ def one_domain_each(
             f"feature {feature!r} needs losses on {missing}, but there are losses on "
             f"{list(domains)}: add them, or name one of these as the feature"
         )
-    of = np.array([domains.index(m) for m in wanted])
-    relative = losses.relative[:, of]
-    own, shared = losses.own, losses.shared
-    if feature != "task":  # the one loss is that of all benchmarks
-        own, shared = 0 * own, jnp.concatenate([shared, own[None]])
-    return -k * (relative - 1), own[:, of] * k * relative, shared[..., of] * k * relative
+    return np.array([domains.index(m) for m in wanted])
 
 
 def surface(design: Design, inputs: Array, law: Any, *, irreducible: bool = True) -> Curve:
@@ -392,12 +408,16 @@ def _of_domains(name: str, law: Any, n_domain: int) -> Array:
         return typical + spread * sample(f"z_{name}", dist.Normal(0.0, 1.0))
 
 
-def away(u: Array) -> Array:
-    """Distance past each knot, on whose sum of squares u^3 / 3 white noise gives a variance."""
-    sides = [jnp.maximum(side * u[:, None] - np.array(KNOTS), 0.0) for side in (1, -1)]
-    return jnp.concatenate(sides, axis=1) * np.sqrt([*STRETCHES, *STRETCHES])
+def away(u: Array) -> tuple[Array, Array]:
+    """Distance past each knot, on whose sum of squares u^3 / 3 white noise gives a variance; and its slope.
 
+    Args:
+        u: Distance from the middle in decades, any shape.
 
-def middle_ability(design: Design) -> Array:
-    """Logit of each benchmark's median score, as a share of the room above chance."""
-    return logit(design.reference.typical)
+    Returns:
+        Both of the shape of u and one more dimension, knots above the middle and below.
+    """
+    side = np.repeat([1.0, -1.0], len(KNOTS))
+    past = side * u[..., None] - np.array([*KNOTS, *KNOTS])
+    root = jnp.sqrt(jnp.array([*STRETCHES, *STRETCHES]))
+    return root * jnp.maximum(past, 0.0), root * jnp.where(past > 0, side, 0.0)
