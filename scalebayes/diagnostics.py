@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+import xarray as xr
 from arviz_stats import bfmi, ess, rhat
-
-if TYPE_CHECKING:
-    import xarray as xr
 
 MAX_RHAT = 1.01
 MIN_ESS = 400
 MIN_EBFMI = 0.3
+CONSTANT = 1e-9
+"""What varies less over all draws is the same at each, and cannot be judged."""
 
 
 class ConvergenceWarning(UserWarning):
@@ -64,9 +63,16 @@ class Verdict:
         return "\n".join([f"{head}: {figures}", *self.failures])
 
 
-def _values(figures: xr.Dataset) -> list[float]:
-    """All figures of a dataset."""
-    return [float(v) for part in figures.values() for v in np.ravel(part)]
+def _identified(posterior: xr.Dataset) -> xr.Dataset:
+    """Expected scores and losses side by side, without those that are the same at every draw.
+
+    A score far below the threshold of emergence is: it is the chance level, whatever the parameters.
+    """
+    found = [posterior[k].to_numpy() for k in ("mu", "log_L") if k in posterior]
+    values = np.concatenate([v.reshape(*v.shape[:2], -1) for v in found], axis=2)
+    values = values[:, :, np.ptp(values, axis=(0, 1)) > CONSTANT]
+    coords = {k: posterior.coords[k] for k in ("chain", "draw")}
+    return xr.Dataset({"expected": (("chain", "draw", "value"), values)}, coords)
 
 
 def check(tree: xr.DataTree, max_tree_depth: int) -> Verdict:
@@ -80,14 +86,12 @@ def check(tree: xr.DataTree, max_tree_depth: int) -> Verdict:
         tree: The fit's DataTree.
         max_tree_depth: The sampler's largest tree depth.
     """
-    posterior = tree["posterior"].to_dataset()
-    names = [k for k in ("mu", "log_L") if k in posterior and posterior[k].size]
-    identified = posterior[names]
+    identified = _identified(tree["posterior"].to_dataset())
     stats = tree["sample_stats"].to_dataset()
     n_chains = stats.sizes["chain"]
-    worst_rhat = max(_values(rhat(identified))) if n_chains > 1 else float("nan")
-    bulk = min(_values(ess(identified, method="bulk")))
-    tail = min(_values(ess(identified, method="tail")))
+    worst_rhat = float(rhat(identified)["expected"].max()) if n_chains > 1 else float("nan")
+    bulk = float(ess(identified, method="bulk")["expected"].min())
+    tail = float(ess(identified, method="tail")["expected"].min())
     divergences = int(stats["diverging"].sum())
     saturated = int((stats["tree_depth"] >= max_tree_depth).sum())
     energy = float(np.min(bfmi(tree)["energy"].to_numpy()))

@@ -236,7 +236,12 @@ def posterior_predictive(fit: Fit, *, seed: int = 0) -> Fit:
     Returns:
         The fit with the group posterior_predictive in its tree: `score` of dims (chain, draw,
         score_obs), clipped to [0, 1]. ArviZ's predictive checks find it there, and `save` keeps it.
+
+    Raises:
+        ValueError: If the fit has no scores.
     """
+    if "score" not in fit.tree["log_likelihood"]:
+        raise ValueError("the fit is of losses alone: it has no scores to replicate")
     seen = np.asarray(fit.design.observed)
     observed = fit.tree["log_likelihood"].to_dataset()
     values = _run(fit, fit.design, seed)["score"]["score"][..., seen]
@@ -314,17 +319,22 @@ def _design(
     complete = fit.complete(Observations(inputs.models, scores, losses, inputs.mixtures))
     design = fit.design_of(complete, observed, losses_seen)
     check_mixtures(fit.law, design)
-    return _at_centres(fit, design)
+    return _as_in_the_fit(fit, design)
 
 
-def _at_centres(fit: Fit, design: Design) -> Design:
-    """The design with known families measured where the fit has measured them."""
-    at = positions(fit, design)["family"]
-    known, row = (at >= 0)[:, None], np.maximum(at, 0)
+def _as_in_the_fit(fit: Fit, design: Design) -> Design:
+    """The design with families measured where the fit has measured them, and runs ending where theirs do."""
+    at = positions(fit, design)
+    row = np.maximum(at["family"], 0)
+    known = (at["family"] >= 0)[:, None]
+    last = np.full(len(fit.design.labels("run")), -np.inf)
+    np.maximum.at(last, fit.design.run, fit.design.log_tokens)
+    end = np.where(at["run"] >= 0, last[np.maximum(at["run"], 0)], -np.inf)[design.run]
     return replace(
         design,
         centre=np.where(known, fit.design.centre[row], design.centre),
         level=np.where(known, fit.design.level[row], np.nan),
+        final=design.final & (design.log_tokens >= end),
     )
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from conftest import fit_quietly
 from numpyro import distributions as dist
 from numpyro import handlers
@@ -14,7 +16,8 @@ from scipy.special import expit, logit
 
 import scalebayes as sb
 from scalebayes import averaging, curves, design, levels
-from scalebayes.laws.losses import away
+from scalebayes.laws.losses import Drive, away
+from scalebayes.prediction import design_of_models
 from scalebayes.simulation import simulate
 
 TASKS = {"easy": 0.25, "hard": 0.25, "pair": 0.5}
@@ -83,6 +86,28 @@ def test_step_2_is_the_published_sigmoid_of_the_observed_loss() -> None:
     np.testing.assert_allclose(trace["mu"]["value"], expected, rtol=1e-5)
 
 
+def test_deviations_of_a_loss_reach_the_ability_at_its_slope() -> None:
+    data, law = design.build(ladder()), sb.Ladder(feature="hard")
+    log_loss = np.linspace(-0.4, 0.4, 16)[:, None] * np.ones(3)
+    k = np.array([4.0, 6.0, 8.0])
+
+    def ability(log_loss: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        relative, own = np.exp(log_loss), np.full((16, 3), 0.1)
+        losses = Drive(jnp.asarray(relative), jnp.asarray(own), jnp.full((1, 16, 3), 0.2))
+        with handlers.seed(rng_seed=0):
+            eta, shared, _ = law._of_one_loss(data, losses, k, "hard")
+        return np.asarray(eta), np.asarray(shared)
+
+    step = 1e-2
+    above, below = (ability(log_loss + sign * step)[0] for sign in (1, -1))
+    _, shared = ability(log_loss)
+    slope = -(above - below) / (2 * step)
+    smooth = np.abs(ability(log_loss + step)[1] - ability(log_loss - step)[1])[0] < 0.05
+    assert smooth.mean() > 0.5  # elsewhere a knot lies within the step
+    np.testing.assert_allclose(shared[0][smooth], 0.2 * slope[smooth], rtol=0.02)
+    np.testing.assert_allclose(shared[1], shared[0] / 2)
+
+
 def test_flops_are_one_input() -> None:
     law = sb.Ladder(inputs="flops")
     E, A, alpha = np.full((2, 1), 1.0), np.full((2, 1, 1), 2.0), np.full((1, 1), 0.5)
@@ -93,7 +118,7 @@ def test_flops_are_one_input() -> None:
 
 def test_the_discrepancy_spreads_with_distance() -> None:
     u = np.array([0.0, 0.5, 1.0, 2.0, 4.0, -2.0])
-    sd = np.sqrt((np.asarray(away(u)) ** 2).sum(axis=1))
+    sd = np.sqrt((np.asarray(away(u)[0]) ** 2).sum(axis=1))
     assert sd[0] == sd[1] == 0
     assert sd[5] == pytest.approx(sd[3])
     assert (np.diff(sd[1:5]) > 0).all()
@@ -171,6 +196,18 @@ def test_a_run_is_one_level_however_many_checkpoints() -> None:
 def test_checkpoints_of_one_run_need_the_choice() -> None:
     with pytest.raises(ValueError, match="several checkpoints of one run"):
         sb.fit(sb.Ladder(), ladder(sizes=2, checkpoints=2), seed=0, draws=1, warmup=1)
+
+
+def test_a_checkpoint_asked_for_alone_is_not_the_end_of_its_run() -> None:
+    table = ladder(sizes=2, checkpoints=3)
+    fit = sb.Fit(
+        sb.Ladder(checkpoints=True), table, (), xr.DataTree(), design.build(table).reference, {}
+    )
+    middle = table.models[table.models["model"] == "0-5-1"]
+    assert not design_of_models(fit, middle).final.any()
+    longer = middle.assign(model="longer", tokens=10 * middle["tokens"])
+    elsewhere = middle.assign(model="other", run="other")
+    assert design_of_models(fit, pd.concat([longer, elsewhere])).final.all()
 
 
 def test_stacking_finds_the_better_law() -> None:

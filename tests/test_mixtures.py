@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -51,17 +52,18 @@ def test_a_weighted_loss_is_minimised(fitted: sb.Fit) -> None:
         )
         a2 = np.exp(site["log_a2"] + (site["rho"] + site["spread_rho"] * site["z_rho"]) * u)
 
-        def cost(z: np.ndarray, T: np.ndarray = T, a2: np.ndarray = a2) -> float:
-            w = np.exp(z - z.max())
-            ratio = T @ (w / w.sum()) / T.mean(axis=1)
-            return float(np.array([1.0, 2.0]) * level @ ratio**-a2)
-
         even = pd.DataFrame({"model": "new", "source": SOURCES, "weight": 1 / 3})
         model = pd.DataFrame({"model": ["new"]}).assign(**BUDGET)
         at_even = sb.predictive_draws(
             fitted, sb.Observations(model, mixtures=even), of="loss", kind="mean"
         )["loss"]
         level = at_even.stack(sample=("chain", "draw")).isel(sample=draw, model=0).to_numpy()
+
+        def cost(z: np.ndarray, T: Any = T, a2: Any = a2, level: Any = level) -> float:
+            w = np.exp(z - z.max())
+            ratio = T @ (w / w.sum()) / T.mean(axis=1)
+            return float(np.array([1.0, 2.0]) * level @ ratio**-a2)
+
         reached = minimize(cost, np.zeros(3), method="Nelder-Mead", options={"maxiter": 4000}).fun
         own = cost(np.log(best.draws.sel(draw=draw).to_numpy() + 1e-300))
         assert own == pytest.approx(reached, rel=1e-3)

@@ -157,7 +157,7 @@ class FlpM(TwoSteps):
         return {**super().coords(), "hidden": [f"hidden {i + 1}" for i in range(self.hidden)]}
 
     def _curve(self, design: Design, place: Place) -> Curve:
-        """The domain law, zero in the middle at the mean mixture."""
+        """The domain law, zero in the middle at an even mixture."""
         domains, sources = design.labels("domain"), design.labels("source")
         if not sources:
             raise ValueError(
