@@ -34,7 +34,14 @@ from numpyro import distributions as dist
 
 from scalebayes import likelihoods
 from scalebayes.laws.law import prior
-from scalebayes.laws.losses import Curve, Drive, Place, TwoSteps, surface
+from scalebayes.laws.losses import (
+    Curve,
+    Drive,
+    Place,
+    TwoSteps,
+    surface,
+    worth_of_losses,
+)
 from scalebayes.laws.scores import observe, response
 
 if TYPE_CHECKING:
@@ -127,9 +134,7 @@ class Flp(TwoSteps):
 
     def _scores(self, design: Design, losses: Drive, place: Place) -> None:
         """A line, or a sigmoid, of one loss."""
-        typical, spread = sample("slope", self.slope), sample("slope_spread", self.spread)
-        with plate("benchmark", len(design.labels("benchmark"))):
-            k = jnp.exp(sample("log_k", dist.Normal(typical, spread)))
+        k = worth_of_losses(design, self)
         eta, shared, own = self._of_one_loss(design, losses, k, self.feature)
         items = sample("phi", self.phi)
         if self.scores == "sigmoid":

@@ -40,12 +40,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-import jax.numpy as jnp
 from numpyro import distributions as dist
-from numpyro import plate, sample
+from numpyro import sample
 
 from scalebayes.laws.law import prior
-from scalebayes.laws.losses import Curve, Drive, Place, TwoSteps, surface
+from scalebayes.laws.losses import (
+    Curve,
+    Drive,
+    Place,
+    TwoSteps,
+    surface,
+    worth_of_losses,
+)
 from scalebayes.laws.scores import observe, response
 
 if TYPE_CHECKING:
@@ -134,9 +140,7 @@ class Ladder(TwoSteps):
 
     def _scores(self, design: Design, losses: Drive, place: Place) -> None:
         """A sigmoid of one loss."""
-        typical, spread = sample("slope", self.slope), sample("slope_spread", self.spread)
-        with plate("benchmark", len(design.labels("benchmark"))):
-            k = jnp.exp(sample("log_k", dist.Normal(typical, spread)))
+        k = worth_of_losses(design, self)
         eta, shared, own = self._of_one_loss(design, losses, k, self.feature)
         observe(
             eta, response(design, self), design, self, shared, own, items=sample("phi", self.phi)

@@ -338,6 +338,18 @@ def drive(design: Design, losses: Noisy) -> Drive:
     )
 
 
+def worth_of_losses(design: Design, law: Any) -> Array:
+    """How many logits a loss is worth on each benchmark, k, shape (benchmark,).
+
+    Args:
+        design: The data.
+        law: A law with the priors slope and spread.
+    """
+    typical, spread = sample("slope", law.slope), sample("slope_spread", law.spread)
+    with plate("benchmark", len(design.labels("benchmark"))):
+        return jnp.exp(sample("log_k", dist.Normal(typical, spread)))
+
+
 def domain_of_benchmark(design: Design, feature: str) -> np.ndarray:
     """Position of the loss domain that drives each benchmark, shape (benchmark,).
 
