@@ -22,7 +22,7 @@ from scalebayes.laws import LAWS
 from scalebayes.laws.law import from_specification, specification
 from scalebayes.levels import check_mixtures
 from scalebayes.posterior import Fit, make_tree
-from scalebayes.programs import over_draws
+from scalebayes.programs import make_room, over_draws
 from scalebayes.version import __version__
 
 if TYPE_CHECKING:
@@ -128,6 +128,7 @@ def fit(
             "vectorized chains are for a GPU, on a CPU they can wait for one another: leave out chain_method"
         )
     held = _held_out(observations, hold_out)
+    make_room()
     _use_compilation_cache()
     started = time.perf_counter()
     with jax.enable_x64(x64):

@@ -209,7 +209,8 @@ def joint_log_score(
 
     For the arguments see `log_score`, whose sum this is only where scores err apart.
     """
-    joint = _run(fit, _asked(fit, observations, new_families), seed)["joint_log_density"]
+    design = _asked(fit, observations, new_families)
+    joint = _run(fit, design, seed, joint=True)["joint_log_density"]
     return float(logsumexp(joint) - np.log(joint.size))
 
 
@@ -252,13 +253,13 @@ def posterior_predictive(fit: Fit, *, seed: int = 0) -> Fit:
     return replace(fit, tree=tree)
 
 
-def _run(fit: Fit, design: Design, seed: int) -> dict[str, Any]:
+def _run(fit: Fit, design: Design, seed: int, *, joint: bool = False) -> dict[str, Any]:
     """Means, observations and log densities at the cells of a design, shape (chain, draw, cell)."""
     sizes = fit.tree["posterior"].sizes
     shape = sizes["chain"], sizes["draw"]
     with jax.enable_x64(fit.provenance["settings"]["x64"]):
         keys = jax.random.split(jax.random.key(seed), shape[0] * shape[1])
-        run = _predictor(json.dumps(specification(fit.law)))
+        run = _predictor(json.dumps(specification(fit.law)), joint)
         result = run(fit.draws(), keys, design, positions(fit, design))
     return jax.tree.map(lambda v: np.asarray(v).reshape(*shape, -1), result)
 
@@ -366,7 +367,7 @@ def _check_mixtures(known: pd.DataFrame, asked: pd.DataFrame) -> None:
 
 
 @functools.lru_cache(maxsize=16)
-def _predictor(law_json: str) -> Callable[..., Any]:
+def _predictor(law_json: str, joint: bool = False) -> Callable[..., Any]:
     law = from_specification(json.loads(law_json), LAWS)
 
     def one(draw: dict[str, Any], key: Any, design: Design, position: dict[str, Any]) -> Any:
@@ -379,8 +380,9 @@ def _predictor(law_json: str) -> Callable[..., Any]:
             score = trace["score"]["fn"].given(design.score)
             found["score"] = {"mean": mu, "score": jnp.clip(score.sample(noise), 0.0, 1.0)}
             found["log_density"] = score.marginal.log_prob(design.score)
-            asked = score.observing(~jnp.asarray(design.observed))
-            found["joint_log_density"] = asked.log_prob(design.score)
+            if joint:
+                asked = score.observing(~jnp.asarray(design.observed))
+                found["joint_log_density"] = asked.log_prob(design.score)
         if "loss" in trace:
             losses = trace["loss"]["fn"]
             again = losses.given(design.log_loss).sample(noise_of_losses)

@@ -1,7 +1,8 @@
-"""Compiled programs that run a function once for each posterior draw."""
+"""Compiled programs: a function of one draw run for all, and room for the next program."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -29,3 +30,17 @@ def over_draws(one: Callable[..., Any], n_mapped: int) -> Callable[..., Any]:
         return jax.vmap(lambda *values: one(*values, *shared))(*mapped)
 
     return jax.jit(every)
+
+
+def make_room(share: float = 0.5) -> None:
+    """Forget all compiled programs once they hold a share of the memory maps that Linux grants a process.
+
+    A program that JAX has compiled for a CPU holds hundreds of maps for as long as JAX may call it
+    again. A process that fits many laws to many tables would run out of them, and the compiler then
+    ends it with a segmentation fault. Programs that are needed again come from the cache on disk.
+    """
+    maps, limit = Path("/proc/self/maps"), Path("/proc/sys/vm/max_map_count")
+    if not (maps.exists() and limit.exists()):
+        return
+    if len(maps.read_bytes().splitlines()) > share * int(limit.read_text()):
+        jax.clear_caches()

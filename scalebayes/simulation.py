@@ -17,7 +17,7 @@ from scalebayes.laws import LAWS
 from scalebayes.laws.law import from_specification, specification
 from scalebayes.observations import Observations
 from scalebayes.posterior import make_tree
-from scalebayes.programs import over_draws
+from scalebayes.programs import make_room, over_draws
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,11 +43,14 @@ def prior_predictive(
         score_obs, in the order of `observations.scores`, and is clipped to [0, 1]; a law of losses has
         `loss` beside it, of the dimension loss_obs, in the order of `observations.losses`.
     """
+    make_room()
     with jax.enable_x64(True):
         design = designs.build(observations)
-
         run = _simulator(json.dumps(specification(law)))
-        values, observed = run(jax.random.split(jax.random.key(seed), draws), design)
+        keys = jax.random.split(jax.random.key(seed), draws)
+        values, observed = run(keys, np.tile(design.log_loss, (draws, 1)), design)
+        if "loss" in observed:  # the scores are to be those of the simulated losses
+            values, observed = run(keys, observed["loss"], design)
     observed = {k: np.asarray(v)[None] for k, v in observed.items()}
     if "score" in observed:
         observed["score"] = np.clip(observed["score"], 0, 1)
@@ -69,27 +72,29 @@ def prior_predictive(
 
 @functools.lru_cache(maxsize=16)
 def _simulator(law_json: str) -> Callable[..., Any]:
-    """Compiled: keys and a design to parameters and observed values."""
+    """Compiled: keys, observed losses and a design to parameters and observed values."""
     law = from_specification(json.loads(law_json), LAWS)
 
-    def one(key: jax.Array, design: Design) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
-        key, noise, noise_of_losses = jax.random.split(key, 3)
-        trace = handlers.trace(handlers.seed(law, key)).get_trace(design)
-        observed = {}
-        if "loss" in trace:  # the scores are those of the simulated losses
-            observed["loss"] = trace["loss"]["fn"].sample(noise_of_losses)
-            design = replace(design, log_loss=observed["loss"])
-            trace = handlers.trace(handlers.seed(law, key)).get_trace(design)
+    def one(
+        key: jax.Array, log_loss: jax.Array, design: Design
+    ) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
+        sites, noise, noise_of_losses = jax.random.split(key, 3)
+        trace = handlers.trace(handlers.seed(law, sites)).get_trace(
+            replace(design, log_loss=log_loss)
+        )
         values = {
             k: s["value"]
             for k, s in trace.items()
             if s["type"] in ("sample", "deterministic") and not s.get("is_observed")
         }
-        if "score" in trace:
-            observed["score"] = trace["score"]["fn"].sample(noise)
+        observed = {
+            k: trace[k]["fn"].sample(noise_of)
+            for k, noise_of in (("score", noise), ("loss", noise_of_losses))
+            if k in trace
+        }
         return values, observed
 
-    return over_draws(one, 1)
+    return over_draws(one, 2)
 
 
 def simulate(

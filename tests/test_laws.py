@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import xarray as xr
 from conftest import table
 from numpyro import distributions as dist
 from numpyro import handlers
@@ -38,30 +39,36 @@ VARIANTS = {
 every_law = pytest.mark.parametrize("law", VARIANTS.values(), ids=VARIANTS.keys())
 
 
-@functools.cache  # one program a law: hundreds of small ones take ten times as long
-def programs(text: str) -> tuple[Any, Any]:
-    """A draw of sampled and of other sites from a key; log density and gradient at sampled ones."""
+@functools.cache
+def prior_tree(text: str) -> xr.DataTree:
+    """Draws of a law at the table, which the tests share: compiling it is what takes time."""
     law = from_specification(json.loads(text), LAWS)
+    return prior_predictive(law, table(unknown_tokens=True), seed=0, draws=100)
 
-    def draw(key: Any, data: design.Design) -> tuple[dict[str, Any], dict[str, Any]]:
+
+@functools.cache
+def density(text: str) -> Any:
+    """Compiled log density and gradient at values of the sampled sites."""
+    law = from_specification(json.loads(text), LAWS)
+    return jax.jit(jax.value_and_grad(lambda v, data: log_density(law, (data,), {}, v)[0]))
+
+
+def sampled(law: Law, data: design.Design, draw: int) -> dict[str, np.ndarray]:
+    """Values of the sampled sites in a draw from the prior."""
+
+    def values(key: Any) -> dict[str, Any]:
         trace = handlers.trace(handlers.seed(law, key)).get_trace(data)
-        kept = {k: s for k, s in trace.items() if s["type"] in ("sample", "deterministic")}
-        free = {k for k, s in kept.items() if s["type"] == "sample" and not s["is_observed"]}
-        values = {k: jnp.asarray(s["value"]) for k, s in kept.items()}
-        return {k: values.pop(k) for k in free}, values
+        sites = {k: s for k, s in trace.items() if s["type"] == "sample"}
+        return {k: jnp.asarray(s["value"]) for k, s in sites.items() if not s["is_observed"]}
 
-    log_joint = jax.value_and_grad(lambda v, data: log_density(law, (data,), {}, v)[0])
-    return jax.jit(draw), jax.jit(log_joint)
-
-
-def sites(law: Law, data: design.Design, seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Values of a draw: of the sampled sites, and of those that are observed or follow."""
-    return programs(json.dumps(specification(law)))[0](jax.random.key(seed), data)
+    prior = prior_tree(json.dumps(specification(law)))["prior"]
+    return {k: prior[k].to_numpy()[0, draw] for k in jax.eval_shape(values, jax.random.key(0))}
 
 
 def log_joint(law: Law, values: dict[str, Any], data: design.Design) -> tuple[Any, dict[str, Any]]:
     """Log density of a draw, and its gradient."""
-    return programs(json.dumps(specification(law)))[1](values, data)
+    with jax.enable_x64(True):
+        return density(json.dumps(specification(law)))(values, data)
 
 
 @every_law
@@ -76,16 +83,16 @@ def test_every_site_has_named_dims_of_its_shape(law: Law) -> None:
     k = len(law.coords().get("skill", [0]))
     sizes |= {"score_obs": len(data.score), "loss_obs": len(data.log_loss)}
     sizes |= {"free_loading": (4 - 1) * k - k * (k - 1) // 2 + 1}
-    free, others = sites(law, data, 0)
-    found = free | others
+    tree = prior_tree(json.dumps(specification(law)))
+    found = tree["prior"].to_dataset().merge(tree["prior_predictive"].to_dataset())
     assert {"mu", "score"} <= set(found)
     for name, value in found.items():
-        assert np.shape(value) == tuple(sizes[d] for d in law.dims[name]), name
+        assert value.shape[2:] == tuple(sizes[d] for d in law.dims[name]), name
 
 
 @every_law
 def test_prior_predictive_scores_look_like_scores(law: Law) -> None:
-    tree = prior_predictive(law, table(unknown_tokens=True), seed=0, draws=100)
+    tree = prior_tree(json.dumps(specification(law)))
     scores = tree["prior_predictive"]["score"].to_numpy()
     assert np.isfinite(scores).all()
     assert all(np.isfinite(v).all() for v in tree["prior"].to_dataset().values())
@@ -97,7 +104,7 @@ def test_prior_predictive_scores_look_like_scores(law: Law) -> None:
 @every_law
 def test_gradients_are_finite(law: Law) -> None:
     data = design.build(table(unknown_tokens=True))
-    _, gradient = log_joint(law, sites(law, data, 1)[0], data)
+    _, gradient = log_joint(law, sampled(law, data, 1), data)
     assert all(np.isfinite(np.asarray(g)).all() for g in gradient.values())
 
 
@@ -126,7 +133,7 @@ def test_a_hidden_score_does_not_enter(law: Law) -> None:
     seen = np.arange(data.score.shape[0]) > 5
     hidden = data.observing(seen)
     changed = dataclasses.replace(hidden, score=np.where(seen, hidden.score, 0.9))
-    values, _ = sites(law, hidden, 2)
+    values = sampled(law, hidden, 2)
     one, other = (log_joint(law, values, d)[0] for d in (hidden, changed))
     assert one == other
 
@@ -137,7 +144,7 @@ def test_a_hidden_loss_does_not_enter(law: Law) -> None:
     seen = np.arange(len(data.log_loss)) > 5
     hidden = dataclasses.replace(data, loss_observed=seen)
     changed = dataclasses.replace(hidden, log_loss=np.where(seen, hidden.log_loss, 0.9))
-    values, _ = sites(law, hidden, 2)
+    values = sampled(law, hidden, 2)
     one, other = (log_joint(law, values, d)[0] for d in (hidden, changed))
     assert one == other
 
@@ -297,7 +304,7 @@ def test_scores_of_a_model_are_jointly_normal() -> None:
 @every_law
 def test_a_reflection_leaves_the_density_as_it_is(law: Law) -> None:
     data = design.build(table(unknown_tokens=True))
-    values, _ = sites(law, data, 6)
+    values = sampled(law, data, 6)
     signs = law.reflection(data)
     mirrored = {k: v * signs.get(k, 1.0) for k, v in values.items()}
     one, other = (log_joint(law, v, data)[0] for v in (values, mirrored))

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import scalebayes as sb
 from scalebayes import conditioning, inference, prediction, simulation
 from scalebayes.laws.law import specification
 from scalebayes.levels import positions
-from scalebayes.programs import over_draws
+from scalebayes.programs import make_room, over_draws
 
 
 def test_a_program_maps_over_its_first_arguments() -> None:
@@ -43,8 +45,21 @@ def test_no_program_batches_lapack(fitted: sb.Fit) -> None:
             "evaluator": inference._evaluator(law, False).lower(draws, design),
             "predictor": prediction._predictor(law).lower(draws, keys, design, at),
             "conditioner": conditioning._conditioner(law).lower(draws, keys, design, at),
-            "simulator": simulation._simulator(law).lower(keys, design),
+            "simulator": simulation._simulator(law).lower(
+                keys, np.tile(design.log_loss, (len(keys), 1)), design
+            ),
         }
         everything_at_once = jax.jit(jax.vmap(jnp.linalg.cholesky)).lower(np.ones((5, 2, 2)))
     assert batched(everything_at_once.as_text())
     assert {k: batched(p.as_text()) for k, p in programs.items()} == {k: [] for k in programs}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts the maps of a process")
+def test_programs_are_forgotten_when_they_hold_too_many_maps() -> None:
+    run = jax.jit(lambda x: x + 1)
+    run(1.0)
+    make_room()
+    assert run._cache_size() == 1
+    make_room(share=0.0)
+    assert run._cache_size() == 0
+    assert run(1.0) == 2.0
