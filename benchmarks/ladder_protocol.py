@@ -84,7 +84,7 @@ def roll(observations, args):  # type: ignore[no-untyped-def]
             draws = sb.predictive_draws(fit, target.models)["score"]
             rows.append(scored(draws, truth).assign(method=name, fold=models[0]))
         if number == len(small) - 1:  # three smaller sizes, as an average needs
-            average = sb.average(
+            average = sb.fit_average(
                 LAWS, observations, seed=number, hold_out=[*larger, *TARGETS], **sizes(args)
             )
             print(average.evidence.round(2).to_string(), average.weights, flush=True)
@@ -99,7 +99,7 @@ def roll(observations, args):  # type: ignore[no-untyped-def]
 
 def targets(observations, args, verdicts):  # type: ignore[no-untyped-def]
     """The two large runs, and the authors' forecast of a larger one."""
-    average = sb.average(LAWS, observations, seed=0, hold_out=TARGETS, **sizes(args))
+    average = sb.fit_average(LAWS, observations, seed=0, hold_out=TARGETS, **sizes(args))
     verdicts |= {f"{k}, all": fit.verdict for k, fit in average.fits.items()}
     target = observations.only(models=TARGETS)
     truth = target.scores.rename(columns={"score": "observed"})

@@ -12,8 +12,10 @@ from scalebayes.version import __version__
 
 if TYPE_CHECKING:
     from scalebayes import datasets
-    from scalebayes.averaging import Average, average
+    from scalebayes.averaging import Average, average, fit_average
+    from scalebayes.comparison import Comparison, compare
     from scalebayes.conditioning import condition
+    from scalebayes.crossvalidation import HeldOut, cross_validate, held_out
     from scalebayes.inference import fit
     from scalebayes.laws import (
         FamilyIntercept,
@@ -32,12 +34,21 @@ if TYPE_CHECKING:
         predictive_draws,
         summary,
     )
+    from scalebayes.scoring import calibration, conformal_prob
     from scalebayes.simulation import prior_predictive, simulate
 
 _HOME = {
     "Average": "averaging",
     "average": "averaging",
+    "fit_average": "averaging",
+    "calibration": "scoring",
+    "conformal_prob": "scoring",
+    "Comparison": "comparison",
+    "compare": "comparison",
     "condition": "conditioning",
+    "HeldOut": "crossvalidation",
+    "cross_validate": "crossvalidation",
+    "held_out": "crossvalidation",
     "fit": "inference",
     "FamilyIntercept": "laws",
     "Flp": "laws",
@@ -66,10 +77,12 @@ _HOME = {
 __all__ = [
     "Average",
     "BestMixture",
+    "Comparison",
     "FamilyIntercept",
     "Fit",
     "Flp",
     "FlpM",
+    "HeldOut",
     "Ladder",
     "Observations",
     "ObservationsError",
@@ -79,9 +92,15 @@ __all__ = [
     "__version__",
     "average",
     "best_mixture",
+    "calibration",
+    "compare",
     "condition",
+    "conformal_prob",
+    "cross_validate",
     "datasets",
     "fit",
+    "fit_average",
+    "held_out",
     "joint_log_score",
     "load",
     "log_score",

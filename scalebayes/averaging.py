@@ -1,4 +1,4 @@
-"""average: several laws on one table, weighted by how well they predict larger runs from smaller ones."""
+"""average, fit_average: several laws on one table, weighted by how well they predict larger models."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import pandas as pd
 from scipy.special import softmax
 
 from scalebayes.inference import fit
-from scalebayes.posterior import Average
+from scalebayes.posterior import Average, Fit
 from scalebayes.prediction import joint_log_score
+from scalebayes.rules import TO_ONE, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,7 +20,26 @@ if TYPE_CHECKING:
     from scalebayes.observations import Observations
 
 
-def average(
+def average(fits: Mapping[str, Fit], weights: Mapping[str, float]) -> Average:
+    """Average fits of several laws: `predict` takes what it returns in place of a fit.
+
+    Args:
+        fits: Fits to the same scores, by name.
+        weights: Share of each law, such as `Comparison.weights`.
+
+    Raises:
+        ValueError: If the weights are not those of these fits, or do not sum to one.
+    """
+    if set(fits) != set(weights):
+        raise ValueError(
+            f"weights are of {quoted(weights)}, fits of {quoted(fits)}: give one weight a fit"
+        )
+    if min(weights.values()) < 0 or abs(sum(weights.values()) - 1) > TO_ONE:
+        raise ValueError(f"weights must not be negative and sum to one, but are {dict(weights)}")
+    return Average(dict(fits), {name: float(weights[name]) for name in fits})
+
+
+def fit_average(
     laws: Mapping[str, Law],
     observations: Observations,
     *,

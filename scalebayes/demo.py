@@ -89,7 +89,7 @@ def held_out(fit: Fit, *, seed: int = 0) -> pd.DataFrame:
         alone, with the columns observed (NaN where none is known), inside_50 and inside_90.
     """
     of: Quantity = "score" if fit.design.labels("benchmark") else "loss"
-    own = fit.observations.only(models=fit.held_out)
+    own = fit.observations.only(models=[h for h in fit.held_out if isinstance(h, str)])
     table = predict(fit, own, of=of, prob=PROB, seed=seed)
     values = (own.scores if of == "score" else own.losses).set_index(CELL[of])[of]
     observed = values.reindex(pd.MultiIndex.from_frame(table[CELL[of]])).to_numpy()

@@ -18,6 +18,7 @@ from numpyro.infer.util import constrain_fn
 
 from scalebayes import design as designs
 from scalebayes.chains import sample_chains
+from scalebayes.folds import hidden
 from scalebayes.laws import LAWS
 from scalebayes.laws.law import from_specification, specification
 from scalebayes.levels import check_mixtures
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from scalebayes.design import Design, Reference
+    from scalebayes.folds import Hidden
     from scalebayes.laws.law import Law
     from scalebayes.observations import Observations
 
@@ -84,7 +86,7 @@ def fit(
     max_tree_depth: int = 10,
     x64: bool = True,
     chain_method: str = "auto",
-    hold_out: Sequence[str] = (),
+    hold_out: Sequence[Hidden] = (),
     staged: bool = False,
     reference: Reference | None = None,
     progress: bool = True,
@@ -106,7 +108,8 @@ def fit(
         x64: Whether to compute in double precision. Single precision is for a GPU.
         chain_method: `threads`, one chain a core, `vectorized`, all in one program (on a GPU only), or
             `auto`: threads on a CPU.
-        hold_out: Models whose scores and losses the law may not see.
+        hold_out: What the law may not see: models, with their scores and losses, or single scores, as
+            pairs of model and benchmark.
         staged: Whether to fit the two steps of a law with losses apart, as the papers do: losses tell
             step 1, and the scores of models whose losses were all observed tell step 2 (a cut
             posterior). One fit of both differs where scores have losses missing, which they then tell.
@@ -203,17 +206,15 @@ def _sites_of_losses(law: Law, design: Design) -> set[str]:
     return found
 
 
-def _held_out(observations: Observations, models: Sequence[str]) -> dict[str, np.ndarray]:
-    """Which scores and losses are those of models to hold out."""
-    if isinstance(models, str):
-        raise ValueError(f"hold_out must be a list of models, but is the text {models!r}")
-    known = set(observations.models["model"])
-    if unknown := [m for m in models if m not in known]:
-        raise ValueError(f"cannot hold out {unknown}: no such model in the observations")
-    held = {
-        kind: getattr(observations, kind)["model"].isin(list(models)).to_numpy()
-        for kind in ("scores", "losses")
-    }
+def _held_out(observations: Observations, hold_out: Sequence[Hidden]) -> dict[str, np.ndarray]:
+    """Which scores and losses are held out."""
+    if isinstance(hold_out, str):
+        raise ValueError(f"hold_out must be a list of models, but is the text {hold_out!r}")
+    known = {*observations.models["model"]}
+    known |= set(observations.scores[["model", "benchmark"]].itertuples(index=False, name=None))
+    if unknown := [h for h in hold_out if h not in known]:
+        raise ValueError(f"cannot hold out {unknown}: no such model, or score, in the observations")
+    held = {k: hidden(getattr(observations, k), hold_out) for k in ("scores", "losses")}
     if held["scores"].all() and held["losses"].all():  # of none, too
         raise ValueError(
             "there are no scores to fit, nor losses: the observations hold none that may be seen"

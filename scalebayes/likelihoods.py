@@ -73,16 +73,20 @@ class Noisy(dist.Distribution):  # type: ignore[misc]  # NumPyro has no types
 
     def log_prob(self, value: Array) -> Array:
         """Log density of the observed values, a scalar."""
+        return self.of_models(value).sum()
+
+    def of_models(self, value: Array) -> Array:
+        """Joint log density of each model's observed values, shape (model,)."""
         rows, seen = self._scaled(value)
-        own = jnp.where(seen, dist.Normal(0.0, self.sd).log_prob(0.0), 0.0).sum()
+        own = jnp.where(seen, dist.Normal(0.0, self.sd).log_prob(0.0), 0.0).sum(-1)
         # |C| and r' C^-1 r of each model's C = diag(sd^2) + shared' shared (Woodbury), by elimination
         k = len(self.shared)
         gram = (rows[:, None] * rows[None]).sum(-1)
         gram = gram + jnp.diag(jnp.array([1.0] * k + [0.0]))[:, :, None]
         for i in range(k):
-            own = own - 0.5 * jnp.log(gram[i, i]).sum()
+            own = own - 0.5 * jnp.log(gram[i, i])
             gram = gram - gram[:, i, None] * gram[None, i] / gram[i, i]
-        return own - 0.5 * gram[k, k].sum()
+        return own - 0.5 * gram[k, k]
 
     def pointwise(self, value: Array) -> Array:
         """Log density of each value given its model's other observed ones, shape (value,).

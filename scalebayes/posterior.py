@@ -17,6 +17,7 @@ from arviz_base import from_dict
 from scalebayes import design as designs
 from scalebayes import diagnostics
 from scalebayes.design import Design, Reference
+from scalebayes.folds import Hidden, hidden
 from scalebayes.laws import LAWS
 from scalebayes.laws.law import from_specification, specification
 from scalebayes.observations import Observations
@@ -38,7 +39,7 @@ class Fit:
     Attributes:
         law: The law with its choices and priors.
         observations: All tables that were given to `fit`, held-out scores included.
-        held_out: Models whose scores and losses the law has not seen.
+        held_out: Models whose scores and losses, and single scores, which the law has not seen.
         tree: xarray DataTree in ArviZ's schema: posterior, log_likelihood, log_prior, sample_stats,
             observed_data, constant_data. The log likelihood of a score is given the model's other
             scores, which is what leave-one-out needs; its sum is not the joint log likelihood.
@@ -48,7 +49,7 @@ class Fit:
 
     law: Law
     observations: Observations
-    held_out: tuple[str, ...]
+    held_out: tuple[Hidden, ...]
     tree: xr.DataTree = field(repr=False)
     reference: Reference = field(repr=False)
     provenance: dict[str, Any] = field(repr=False)
@@ -56,12 +57,12 @@ class Fit:
     @cached_property
     def seen(self) -> np.ndarray:
         """Which of the observations' scores the law has seen, shape (score_obs,)."""
-        return ~self.observations.scores["model"].isin(self.held_out).to_numpy()
+        return ~hidden(self.observations.scores, self.held_out)
 
     @cached_property
     def losses_seen(self) -> np.ndarray:
         """Which of the observations' losses the law has seen, shape (loss_obs,)."""
-        return ~self.observations.losses["model"].isin(self.held_out).to_numpy()
+        return ~hidden(self.observations.losses, self.held_out)
 
     @cached_property
     def design(self) -> Design:
@@ -183,12 +184,12 @@ class Average:
         fits: The fit of each law to all scores that may be seen.
         weights: Share of each law, summing to one.
         evidence: One row a size held out: params, n_scores, and a column a law with the log of its joint
-            predictive density of them.
+            predictive density of them; none where the weights came from elsewhere.
     """
 
     fits: dict[str, Fit]
     weights: dict[str, float]
-    evidence: pd.DataFrame = field(repr=False)
+    evidence: pd.DataFrame | None = field(default=None, repr=False)
 
     @property
     def known_families(self) -> frozenset[str]:
@@ -229,7 +230,7 @@ def load(path: str | Path) -> Fit:
     return Fit(
         law=from_specification(about["law"], LAWS),
         observations=Observations(**{kind: table(kind) for kind in COLUMNS if kind in own}),
-        held_out=tuple(about["held_out"]),
+        held_out=tuple(h if isinstance(h, str) else tuple(h) for h in about["held_out"]),
         tree=xr.DataTree.from_dict(
             {k: v.to_dataset() for k, v in tree.children.items() if k != "scalebayes"}
         ),

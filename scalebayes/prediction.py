@@ -145,7 +145,7 @@ def predictive_draws(
             f"{quoted(fit.tree['log_likelihood'].data_vars)}, but is {of!r}"
         )
     design = design_of_models(fit, models, new_families)
-    values = _run(fit, design, seed)[of][kind]
+    values = at_cells(fit, design, seed)[of][kind]
     _, column = CELL[of]
     names, columns = design.labels("model"), design.labels(column)
     posterior = fit.tree["posterior"]
@@ -197,7 +197,7 @@ def log_score(
     Returns:
         The table of scores with a column log_score.
     """
-    density = _run(fit, _asked(fit, observations, new_families), seed)["log_density"]
+    density = at_cells(fit, asked(fit, observations, new_families), seed)["log_density"]
     flat = density[..., : len(observations.scores)].reshape(-1, len(observations.scores))
     return observations.scores.assign(log_score=logsumexp(flat, axis=0) - np.log(len(flat)))
 
@@ -209,12 +209,12 @@ def joint_log_score(
 
     For the arguments see `log_score`, whose sum this is only where scores err apart.
     """
-    design = _asked(fit, observations, new_families)
-    joint = _run(fit, design, seed, joint=True)["joint_log_density"]
+    design = asked(fit, observations, new_families)
+    joint = at_cells(fit, design, seed, joint=True)["joint_log_density"]
     return float(logsumexp(joint) - np.log(joint.size))
 
 
-def _asked(fit: Fit, observations: Observations, new_families: Sequence[str]) -> Design:
+def asked(fit: Fit, observations: Observations, new_families: Sequence[str]) -> Design:
     """Design of scores that are asked for, not observed, and others of the same models that are."""
     asked = observations.scores
     seen = _seen(fit, observations.models, "score")
@@ -245,7 +245,7 @@ def posterior_predictive(fit: Fit, *, seed: int = 0) -> Fit:
         raise ValueError("the fit is of losses alone: it has no scores to replicate")
     seen = np.asarray(fit.design.observed)
     observed = fit.tree["log_likelihood"].to_dataset()
-    values = _run(fit, fit.design, seed)["score"]["score"][..., seen]
+    values = at_cells(fit, fit.design, seed)["score"]["score"][..., seen]
     tree = fit.tree.copy()
     tree["posterior_predictive"] = xr.DataTree(
         observed.assign(score=observed["score"].copy(data=values))
@@ -253,7 +253,7 @@ def posterior_predictive(fit: Fit, *, seed: int = 0) -> Fit:
     return replace(fit, tree=tree)
 
 
-def _run(fit: Fit, design: Design, seed: int, *, joint: bool = False) -> dict[str, Any]:
+def at_cells(fit: Fit, design: Design, seed: int, *, joint: bool = False) -> dict[str, Any]:
     """Means, observations and log densities at the cells of a design, shape (chain, draw, cell)."""
     sizes = fit.tree["posterior"].sizes
     shape = sizes["chain"], sizes["draw"]

@@ -15,10 +15,11 @@ ROOT = Path(__file__).resolve().parents[1] / "scalebayes"
 FLOORS = [
     {"version"},
     {"curves", "rules", "csv_files", "validation", "reading", "observations"},
-    {"datasets", "design", "likelihoods"},
+    {"datasets", "design", "likelihoods", "folds"},
     {"laws"},
     {"levels", "programs", "diagnostics", "posterior", "chains", "inference", "alignment"},
     {"prediction", "averaging", "conditioning", "mixtures", "simulation", "skills"},
+    {"crossvalidation", "scoring", "comparison"},
     {"tables", "plots"},
     {"about", "demo", "options", "shell", "cli"},
 ]

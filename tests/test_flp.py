@@ -33,6 +33,8 @@ SEEN = np.array([True, True, True, True, False, True])
 VALUE = np.array([0.36, 0.03, 0.6, 0.28, 0.9, 0.57])  # two of those seen are below
 NOTHING = np.zeros((0, 2, 3))
 
+LINE = sb.Flp(scores="linear", floor="known")
+
 
 def emerging(shared: np.ndarray, mean: np.ndarray | jax.Array = MEAN) -> Emerging:
     latent = Noisy(*map(jnp.asarray, (mean, SD, shared)), CELL, jnp.asarray(SEEN))
@@ -228,7 +230,7 @@ def test_stage_2_is_a_line_in_the_observed_loss_and_the_score_far_above_the_thre
     losses, scores = placeholder.losses, placeholder.scores.assign(score=0.7)
     losses["loss"] = rng.uniform(0.4, 1.6, len(losses))
     data = design.build(sb.Observations(placeholder.models, scores, losses))
-    v = story(sb.Flp(feature="c4"))(data)
+    v = story(LINE)(data)
     L = losses.loc[losses["domain"] == "c4", "loss"].to_numpy()
     unit = 0.2 * (1 - data.chance)  # what a logit is worth
     w1 = -unit * np.exp(v["log_k"]) / np.median(L)
@@ -252,7 +254,7 @@ def test_a_line_needs_the_chance_level_of_every_benchmark() -> None:
     scores.loc[scores["benchmark"] == "gsm", "chance"] = np.nan
     unknown = sb.Observations(observations.models, scores, observations.losses)
     with pytest.raises(ValueError, match=r"there is none for \['gsm'\]: give it"):
-        sb.fit(sb.Flp(), unknown, seed=0, draws=1, warmup=1)
+        sb.fit(LINE, unknown, seed=0, draws=1, warmup=1)
 
 
 def test_flp_without_losses_on_its_feature_is_refused() -> None:
@@ -385,12 +387,12 @@ def runs(sizes: int = 5) -> sb.Observations:
 
 @pytest.fixture(scope="module")
 def fitted() -> sb.Fit:
-    """FLP fitted to a table that it simulated, without the largest size."""
+    """FLP's line fitted to a table that it simulated, without the largest size."""
     placeholder = runs()
-    simulated, _ = simulate(sb.Flp(), placeholder, seed=7)
+    simulated, _ = simulate(LINE, placeholder, seed=7)
     hidden = [m for m in simulated.models["model"] if m.startswith("4")]
     return fit_quietly(
-        sb.Flp(), simulated, seed=0, draws=200, warmup=200, target_accept=0.8, max_tree_depth=8,
+        LINE, simulated, seed=0, draws=200, warmup=200, target_accept=0.8, max_tree_depth=8,
         hold_out=hidden,
         reference=design.build(placeholder).reference,  # the very law that simulated the table
     )  # fmt: skip

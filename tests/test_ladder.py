@@ -142,8 +142,8 @@ def simulated() -> tuple[sb.Observations, dict[str, np.ndarray]]:
 def fitted(simulated: tuple[sb.Observations, dict[str, np.ndarray]]) -> sb.Fit:
     hidden = [m for m in simulated[0].models["model"] if m.startswith("4")]
     return fit_quietly(
-        sb.Ladder(), simulated[0], seed=0, draws=300, warmup=400, hold_out=hidden,
-        reference=design.build(LARGE).reference,  # the very law that the table was simulated from
+        sb.Ladder(), simulated[0], seed=0, draws=300, warmup=300, hold_out=hidden,
+        max_tree_depth=7, reference=design.build(LARGE).reference,  # the very law that the table was simulated from
     )  # fmt: skip
 
 
@@ -229,8 +229,8 @@ def test_a_size_is_one_piece_of_evidence() -> None:
 
 def test_staged_fits_are_the_joint_one_where_all_losses_were_observed(fitted: sb.Fit) -> None:
     staged = fit_quietly(
-        sb.Ladder(), fitted.observations, seed=1, draws=300, warmup=400, staged=True,
-        hold_out=fitted.held_out, reference=fitted.reference,
+        sb.Ladder(), fitted.observations, seed=1, draws=200, warmup=300, staged=True,
+        max_tree_depth=7, hold_out=fitted.held_out, reference=fitted.reference,
     )  # fmt: skip
     large = fitted.observations.models.iloc[-4:]
     for of in ("score", "loss"):
@@ -251,8 +251,8 @@ def test_in_staged_fits_scores_do_not_tell_of_losses() -> None:
         observations = sb.Observations(table.models, scores, losses)
         for staged in (False, True):
             fit = fit_quietly(
-                sb.Ladder(), observations, seed=0, draws=100, warmup=100, staged=staged,
-                reference=design.build(table).reference,
+                sb.Ladder(), observations, seed=0, draws=60, warmup=60, staged=staged,
+                max_tree_depth=5, reference=design.build(table).reference,
             )  # fmt: skip
             found[score, staged] = fit.tree["posterior"]["log_L"].to_numpy()
     np.testing.assert_array_equal(found[0.4, True], found[0.8, True])
@@ -276,4 +276,4 @@ def test_an_average_mixes_draws(fitted: sb.Fit) -> None:
 
 def test_an_average_needs_three_sizes() -> None:
     with pytest.raises(ValueError, match="three sizes are needed"):
-        sb.average({"a": sb.Ladder(), "b": sb.Ladder(inputs="flops")}, ladder(sizes=2), seed=0)
+        sb.fit_average({"a": sb.Ladder(), "b": sb.Ladder(inputs="flops")}, ladder(sizes=2), seed=0)

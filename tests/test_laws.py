@@ -26,14 +26,14 @@ from scalebayes.simulation import prior_predictive
 
 VARIANTS = {
     **{name: law() for name, law in LAWS.items()},
-    "one skill": sb.Sloth(skills=1),
     "paper": sb.Sloth(specific=False, family_slopes=False, floor="known", link="logistic"),
-    "skills with family slopes": sb.Sloth(specific=False, skills=3),
-    "lineage": sb.Sloth(lineage=True),
+    "three skills, ceiling": sb.Sloth(
+        skills=3, specific=False, link="logistic", ceiling="learned", deviations=False
+    ),
+    "one skill, lineage": sb.Sloth(skills=1, lineage=True),
     "ladder of checkpoints": sb.Ladder(checkpoints=True, ceiling="learned", link="monotone"),
-    "ladder of FLOPs on one loss": sb.Ladder(feature="c4", inputs="flops", floor="known"),
+    "FLP, a line": sb.Flp(scores="linear", floor="known"),
     "FLP-M, a network": sb.FlpM(scores="network"),
-    "logistic, ceiling": sb.Sloth(link="logistic", ceiling="learned", deviations=False),
 }
 
 every_law = pytest.mark.parametrize("law", VARIANTS.values(), ids=VARIANTS.keys())

@@ -199,7 +199,7 @@ def test_checkpoints_of_a_run_are_not_evidence_of_their_own() -> None:
         for together, observations in ((True, table), (False, apart)):
             law = sb.Ladder(feature="c4", inputs="flops", floor="known", checkpoints=together)
             fit = fit_quietly(
-                law, observations, seed=0, draws=200, warmup=200, target_accept=0.8, max_tree_depth=6
+                law, observations, seed=0, draws=150, warmup=150, target_accept=0.8, max_tree_depth=5
             )  # fmt: skip
             found[together] += inside(fit)
     assert np.mean(found[True]) >= 0.75

@@ -7,16 +7,16 @@ the fit has seen, and u the same in decades:
     log y_im ~ Normal(log L_im - f_m (G(u_i) + xi_i) + g_m(u_i), s_m^2)     observed loss
 
     v_ij  = w0_fj - w1_j (y_im / L0_m - 1) + h_j(log y_im)                  stage 2, m the feature
-    P_ij  = v_ij + noise  where that lies above chance + 5 points           performance
+    P_ij  = v_ij + noise  where that lies above chance + 5 points           performance, `scores="linear"`
             about chance  elsewhere
 
 The paper fits log L = log A - alpha log C to converged runs and P = w0 + w1 L to checkpoints that score
 at least 5 points above chance, and plugs the first line into the second. Here both are one model.
 Families are random effects on the level of the loss, on log A and on w0; benchmarks share
 hyperpriors. Models below the threshold are not dropped (ours): that they are below is known, and the
-likelihood is the probability of it. With `scores="sigmoid"` performance is a sigmoid of the loss, as in
-`Ladder`, and needs no threshold. Discrepancies (G, g, h), deviations of runs (xi) and checkpoints
-are those of `Ladder`, and ours.
+likelihood is the probability of it. By default performance is a sigmoid of the loss instead, as in
+`Ladder`, and needs no threshold: it predicts larger runs from smaller ones as well or better.
+Discrepancies (G, g, h), deviations of runs (xi) and checkpoints are those of `Ladder`, and ours.
 
 Reference:
     Scaling Laws for Predicting Downstream Performance in LLMs, https://arxiv.org/abs/2410.08527
@@ -63,7 +63,7 @@ class Flp(TwoSteps):
     Attributes:
         feature: The loss that drives performance: the name of one domain, or `task`, for each
             benchmark the domain of its own name.
-        scores: `linear` above the threshold of emergence, or a `sigmoid`.
+        scores: a `sigmoid`, or `linear` above the threshold of emergence, as in the paper.
         irreducible: Whether a part of the loss stays however much is trained.
         checkpoints: Whether models of one run are checkpoints of it.
         floor: With a sigmoid, `learned` around the chance level, or `known`, the chance level itself.
@@ -71,9 +71,8 @@ class Flp(TwoSteps):
         link: With a sigmoid, `logistic`, or `monotone` with one trainable bend a benchmark.
     """
 
-    floor: Literal["learned", "known"] = "known"
     feature: str = "c4"
-    scores: Literal["linear", "sigmoid"] = "linear"
+    scores: Literal["sigmoid", "linear"] = "sigmoid"
     irreducible: bool = True
 
     fall: dist.Distribution = prior(

@@ -1,0 +1,261 @@
+"""compare: which of several fitted laws to trust, by the scores that they are asked for unseen.
+
+Leave-one-out by single scores asks how well a law fills a gap in a table. Users ask how a larger model
+will do. `by="larger"`, the default, puts that question: each family in turn keeps its smallest models
+only. The two may disagree.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import warnings
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import arviz_stats
+import jax
+import numpy as np
+import pandas as pd
+import xarray as xr
+from arviz_base import from_dict
+from arviz_stats.utils import ELPDData
+from numpyro import handlers
+
+from scalebayes.averaging import stacking
+from scalebayes.crossvalidation import HeldOut, cross_validate, mixed
+from scalebayes.folds import Fold, each_family, each_model, each_score, hidden, larger
+from scalebayes.laws import LAWS
+from scalebayes.laws.law import from_specification, specification
+from scalebayes.observations import Observations
+from scalebayes.programs import over_draws
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from scalebayes.design import Design
+    from scalebayes.posterior import Fit
+
+By = Literal["larger", "family", "model", "score"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Several laws on the same held-out scores.
+
+    Attributes:
+        by: What was left out at a time: `larger`, `family`, `model` or `score`.
+        table: ArviZ's comparison, best law first: rank, elpd (sum of log predictive densities), p,
+            elpd_diff and its standard error dse, se, weight (see `averaging.stacking`), warning (a
+            density that importance sampling cannot tell), and pieces (how many sums se and dse rest on).
+        evidence: One row a piece: fold, n_scores, and a column a law with the log of its joint predictive
+            density of the scores of that piece.
+        pareto_k: Pareto k of importance sampling, a row a piece and a column a law; NaN where a density
+            comes from a fit without the piece.
+        held: For each law its predictions of the pieces; none for pieces that were not refitted.
+    """
+
+    by: str
+    table: pd.DataFrame
+    evidence: pd.DataFrame = field(repr=False)
+    pareto_k: pd.DataFrame = field(repr=False)
+    held: dict[str, HeldOut] = field(repr=False)
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Weight of each law in an average, which `average` takes."""
+        return {str(k): float(v) for k, v in self.table["weight"].items()}
+
+    def average(self) -> HeldOut:
+        """Predictions of the average of the laws by their weights, of the same scores.
+
+        Raises:
+            ValueError: If some scores were not predicted without having been seen.
+        """
+        if any(len(h.folds) < len(self.evidence) for h in self.held.values()) or not self.held:
+            raise ValueError(
+                f"by={self.by!r} has no predictions of all pieces: compare by 'larger'"
+            )
+        return mixed(self.held, self.weights)
+
+
+def compare(
+    fits: Mapping[str, Fit],
+    *,
+    by: By = "larger",
+    keep: Sequence[int] = (1, 2),
+    refit: bool = True,
+    folder: str | Path | None = None,
+    jobs: int = 1,
+) -> Comparison:
+    """Compare fitted laws by how well they predict scores that they have not seen.
+
+    Refits have the law, seed and settings of the fit; what a fit holds out plays no part.
+
+    Args:
+        fits: Fits of the laws to the same scores, by a name of your choice.
+        by: What is left out at a time. `larger`: of each family all but its smallest sizes, by refits.
+            `family`: a family, by refits. `model`: a model with all its scores, and `score`: a single
+            score; by Pareto-smoothed importance sampling from the fit itself where that is reliable
+            (models of a law with losses: by refits).
+        keep: For `larger`, how many sizes of the family stay, one fold each.
+        refit: Whether to refit without the models, or scores, that importance sampling cannot tell.
+        folder: Where finished refits are kept; an interrupted comparison goes on there.
+        jobs: How many refits at once, see `cross_validate`.
+
+    Returns:
+        ArviZ's table with weights, and the evidence behind it.
+
+    Raises:
+        ValueError: If there are fewer than two fits, or they have not seen the same scores.
+
+    References:
+        Vehtari, Gelman and Gabry, Practical Bayesian model evaluation using leave-one-out
+        cross-validation and WAIC, 2017. https://doi.org/10.1007/s11222-016-9696-4
+    """
+    if len(fits) < 2:
+        raise ValueError(f"a comparison needs at least two fits, got {list(fits)}")
+    if by not in ("larger", "family", "model", "score"):
+        raise ValueError(f"by must be larger, family, model or score, but is {by!r}")
+    _check_rows(fits)
+    pieces = {n: _pieces(fit, by, keep, refit, folder, jobs) for n, fit in fits.items()}
+    labels = next(iter(pieces.values())).labels
+    evidence = labels.assign(**{n: p.log_density for n, p in pieces.items()})
+    pareto_k = labels[["fold"]].assign(**{n: p.pareto_k for n, p in pieces.items()})
+    held = {name: p.held for name, p in pieces.items() if p.held is not None}
+    return Comparison(by, _table(evidence, pieces), evidence, pareto_k, held)
+
+
+@dataclass(frozen=True)
+class _Pieces:
+    """What one law says of each piece: labels (fold, n_scores), densities, k, and how it was found."""
+
+    labels: pd.DataFrame
+    log_density: np.ndarray
+    pareto_k: np.ndarray
+    good_k: float
+    p: float
+    held: HeldOut | None
+
+
+def _pieces(
+    fit: Fit, by: str, keep: Sequence[int], refit: bool, folder: str | Path | None, jobs: int
+) -> _Pieces:
+    observations = _seen(fit)
+
+    def again(folds: Sequence[Fold]) -> HeldOut:
+        return cross_validate(
+            fit.law, observations, folds, folder=folder, jobs=jobs, **fit.provenance["settings"]
+        )
+
+    folds = {
+        "larger": lambda: larger(observations, keep),
+        "family": lambda: each_family(observations),
+        "model": lambda: each_model(observations),
+        "score": lambda: each_score(observations),
+    }[by]()
+    checkpoints = observations.models["run"].duplicated().any()
+    if by in ("larger", "family") or (by == "model" and (observations.domains or checkpoints)):
+        found = again(folds)
+        density = found.folds["log_score"].to_numpy()
+        labels = found.folds[["fold", "n_scores"]]
+        return _Pieces(labels, density, np.full(len(density), np.nan), np.nan, np.nan, found)
+    loo = _importance(fit, [fold.name for fold in folds] if by == "model" else None)
+    density, pareto_k = (np.ravel(v.to_numpy()).copy() for v in (loo.elpd_i, loo.pareto_k))
+    bad = np.flatnonzero(pareto_k > loo.good_k)
+    held = again([folds[i] for i in bad]) if refit and len(bad) else None
+    if held is not None:
+        density[bad], pareto_k[bad] = held.folds["log_score"].to_numpy(), np.nan
+    n_scores = [int(hidden(observations.scores, fold.hold_out).sum()) for fold in folds]
+    labels = pd.DataFrame({"fold": [fold.name for fold in folds], "n_scores": n_scores})
+    return _Pieces(labels, density, pareto_k, loo.good_k, loo.p, held)
+
+
+def _seen(fit: Fit) -> Observations:
+    """The observations of a fit without what it holds out."""
+    own = fit.observations
+    models = [h for h in fit.held_out if isinstance(h, str)]
+    own = own.without(models=models) if models else own
+    kept = own.scores[~hidden(own.scores, fit.held_out)]
+    return Observations(own.models, kept, own.losses, own.mixtures)
+
+
+def _importance(fit: Fit, models: list[str] | None) -> ELPDData:
+    """Leave-one-out of scores, or of models, by Pareto-smoothed importance sampling."""
+    tree = fit.tree
+    if models is not None:
+        run = _of_models(json.dumps(specification(fit.law)))
+        with jax.enable_x64(fit.provenance["settings"]["x64"]):
+            joint = np.asarray(run(fit.draws(), fit.design))
+        at = [fit.design.labels("model").index(m) for m in models]
+        sizes = tree["posterior"].sizes
+        joint = joint[:, at].reshape(sizes["chain"], sizes["draw"], -1)
+        tree = from_dict({"posterior": {"joint": joint}, "log_likelihood": {"score": joint}})
+    n = tree["posterior"].sizes["chain"] * tree["posterior"].sizes["draw"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of large k, which is what the table tells
+        reff = min(1.0, fit.verdict.min_ess_bulk / n)
+        return arviz_stats.loo(tree, pointwise=True, var_name="score", reff=reff)
+
+
+@functools.lru_cache(maxsize=16)
+def _of_models(law_json: str) -> Callable[..., Any]:
+    """Compiled: draws and a design to the joint log density of each model's scores."""
+    law = from_specification(json.loads(law_json), LAWS)
+
+    def one(values: dict[str, Any], design: Design) -> Any:
+        model = handlers.substitute(handlers.seed(law, 0), values)
+        site = handlers.trace(model).get_trace(design)["score"]
+        return site["fn"].of_models(design.score)
+
+    return over_draws(one, 1)
+
+
+def _table(evidence: pd.DataFrame, pieces: Mapping[str, _Pieces]) -> pd.DataFrame:
+    """ArviZ's table, with the weights of stacking."""
+    names = list(pieces)
+    density = evidence[names].to_numpy()
+    n = len(density)
+    # ArviZ takes exponentials of the terms, which a joint density may not survive; differences remain
+    shifted = density - density.max(axis=1, keepdims=True)
+    data = {
+        name: ELPDData(
+            kind="loo",
+            elpd=density[:, k].sum(),
+            se=np.sqrt(n * density[:, k].var()),
+            p=pieces[name].p,
+            n_samples=0,
+            n_data_points=n,
+            scale="log",
+            warning=bool((pieces[name].pareto_k > pieces[name].good_k).any()),
+            good_k=pieces[name].good_k,
+            elpd_i=xr.DataArray(shifted[:, k], dims="piece"),
+        )
+        for k, name in enumerate(names)
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # ArviZ 0.8 on pandas 3.1
+        table = arviz_stats.compare(data)
+    weights = dict(zip(names, stacking(density), strict=True))
+    return table.assign(weight=[weights[name] for name in table.index], pieces=n)
+
+
+def _check_rows(fits: Mapping[str, Fit]) -> None:
+    """Refuse fits that have seen different scores."""
+    rows = {
+        name: set(
+            fit.observations.scores[fit.seen][["model", "benchmark"]].itertuples(
+                index=False, name=None
+            )
+        )
+        for name, fit in fits.items()
+    }
+    (first, expected), *others = rows.items()
+    for name, found in others:
+        if differ := sorted(expected ^ found):
+            shown = ", ".join(f"{m} / {b}" for m, b in differ[:5])
+            raise ValueError(
+                f"{first!r} and {name!r} have not seen the same scores: {len(differ)} differ, such as "
+                f"{shown}. Fit both to the same table"
+            )

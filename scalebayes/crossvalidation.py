@@ -1,0 +1,265 @@
+"""held_out, cross_validate: predictions of scores that a fit has not seen, beside what they were."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import logsumexp
+
+from scalebayes.diagnostics import ConvergenceWarning
+from scalebayes.folds import Fold
+from scalebayes.inference import fit as sample_posterior
+from scalebayes.laws import LAWS
+from scalebayes.laws.law import from_specification, specification
+from scalebayes.prediction import asked, at_cells
+from scalebayes.rules import COLUMNS
+from scalebayes.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from scalebayes.design import Design
+    from scalebayes.laws.law import Law
+    from scalebayes.observations import Observations
+    from scalebayes.posterior import Fit
+
+KEPT = 1000
+"""At most so many predictive draws of a fold are kept."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Scores that fits have not seen, and what the fits expected.
+
+    Attributes:
+        cells: One row a score: fold, model, family, benchmark, observed, log_score (log of its predictive
+            density), distance (decades of training FLOPs past the largest model of its family that the
+            fit has seen; NaN for a family that it has not), family_size (how many it has seen).
+        draws: Joint predictive draws of the scores of a fold, shape (score, sample).
+        folds: One row a fold: fold, n_models, n_scores, log_score (of all its scores jointly), passed
+            (whether the fit passes its checks) and verdict.
+    """
+
+    cells: pd.DataFrame
+    draws: np.ndarray = field(repr=False)
+    folds: pd.DataFrame
+
+
+def held_out(
+    fit: Fit,
+    observations: Observations | None = None,
+    *,
+    name: str = "held out",
+    new_families: Sequence[str] = (),
+    seed: int = 0,
+) -> HeldOut:
+    """Predict what a fit has not seen, beside what was observed.
+
+    Args:
+        fit: The fit.
+        observations: Models and their scores, on benchmarks of the fit; by default what the fit holds out.
+        name: Name of the fold.
+        new_families: As in `predict`.
+        seed: Seed of the predictive draws.
+
+    Raises:
+        ValueError: If the fit holds out no score and no others are given.
+    """
+    if observations is None and fit.seen.all():
+        raise ValueError(
+            "the fit has seen all its scores: give observations that it has not, or fit with hold_out"
+        )
+    design = fit.design if observations is None else asked(fit, observations, new_families)
+    found = at_cells(fit, design, seed, joint=True)
+    rows = np.flatnonzero(~np.asarray(design.observed))
+    draws = found["score"]["score"].reshape(-1, len(design.score))[:, rows]
+    density = found["log_density"].reshape(-1, len(design.score))[:, rows]
+    joint = found["joint_log_density"].reshape(-1)
+    cells = _cells(fit, design, rows).assign(
+        fold=name, log_score=logsumexp(density, axis=0) - np.log(len(density))
+    )
+    folds = pd.DataFrame(
+        {
+            "fold": [name],
+            "n_models": [cells["model"].nunique()],
+            "n_scores": [len(cells)],
+            "log_score": [float(logsumexp(joint) - np.log(len(joint)))],
+            "passed": [fit.verdict.passed],
+            "verdict": [str(fit.verdict)],
+        }
+    )
+    kept = np.linspace(0, len(draws) - 1, min(KEPT, len(draws))).round().astype(int)
+    first = ["fold", *(c for c in cells if c != "fold")]
+    return HeldOut(cells[first], draws[kept].T.astype(np.float32), folds)
+
+
+def _cells(fit: Fit, design: Design, rows: np.ndarray) -> pd.DataFrame:
+    """Labels of scores, what was observed, and how far they are from what the fit has seen."""
+    own = fit.observations
+    seen = own.models[own.models["model"].isin(own.scores["model"][fit.seen])]
+    at = np.asarray(design.score_model)[rows]
+    family = np.array(design.labels("family"), object)[np.asarray(design.family)[at]]
+    inputs = pd.DataFrame(
+        {
+            "family": family,
+            "params": np.asarray(design.log_params)[at],
+            "flops": (design.log_params + design.log_tokens + design.log_per_nd)[at],
+        }
+    )
+    distance = np.full(len(rows), np.nan)
+    for name, models in seen.groupby("family"):
+        mine = (inputs["family"] == name).to_numpy()
+        compute = inputs["flops"] - np.log(models["flops"].max())
+        size = inputs["params"] - np.log(models["params"].max())  # as if of equal tokens
+        distance[mine] = (compute.fillna(size) / np.log(10.0))[mine]
+    benchmarks = np.array(design.labels("benchmark"), object)
+    return pd.DataFrame(
+        {
+            "model": np.array(design.labels("model"), object)[at].astype(str),
+            "family": family.astype(str),
+            "benchmark": benchmarks[np.asarray(design.score_benchmark)[rows]].astype(str),
+            "observed": np.asarray(design.score)[rows],
+            "distance": distance,
+            "family_size": inputs["family"]
+            .map(seen["family"].value_counts())
+            .fillna(0)
+            .astype(int),
+        }
+    )
+
+
+def cross_validate(
+    law: Law,
+    observations: Observations,
+    folds: Sequence[Fold],
+    *,
+    seed: int,
+    folder: str | Path | None = None,
+    jobs: int = 1,
+    **settings: Any,
+) -> HeldOut:
+    """Fit a law once for each fold, without what the fold holds out, and predict that.
+
+    All fits share one compiled program. Whether each passed its checks is told in `folds`, not by
+    warnings.
+
+    Args:
+        law: The law.
+        observations: Validated tables.
+        folds: What to hold out, as `larger`, `each_model` and `each_family` list it.
+        seed: Seed of all random numbers.
+        folder: Where finished folds are kept; a run that was interrupted goes on there. Folds of other
+            laws, tables or settings may lie in the same folder.
+        jobs: How many folds at once, in processes of joblib, -1 for as many as there are cores. Chains of
+            one fold already share the cores of a machine, so that more than one pays on a cluster: with
+            `joblib.parallel_config(backend="dask")` the folds go to its workers.
+        **settings: Other arguments of `fit`, such as draws and chains.
+    """
+    if not folds:
+        raise ValueError("there are no folds: no family has a model larger than those that stay")
+    run = functools.partial(
+        _of_fold, json.dumps(specification(law)), observations, seed, settings, folder
+    )
+    if jobs == 1:
+        return joined([run(fold) for fold in folds])
+    try:
+        import joblib
+    except ImportError as error:
+        raise ImportError(
+            "jobs other than 1 need joblib: install scalebayes[dask], or leave out jobs"
+        ) from error
+    return joined(joblib.Parallel(n_jobs=jobs)(joblib.delayed(run)(fold) for fold in folds))
+
+
+def joined(parts: Sequence[HeldOut]) -> HeldOut:
+    """Several held-out parts as one, with as many draws as the part with the fewest."""
+    n = min(part.draws.shape[1] for part in parts)
+    return HeldOut(
+        pd.concat([part.cells for part in parts], ignore_index=True),
+        np.concatenate([part.draws[:, :n] for part in parts]),
+        pd.concat([part.folds for part in parts], ignore_index=True),
+    )
+
+
+def mixed(parts: Mapping[str, HeldOut], weights: Mapping[str, float]) -> HeldOut:
+    """Predictions of an average of laws: each gives its share of the draws and of the densities.
+
+    Args:
+        parts: Predictions of the same scores by each law.
+        weights: Share of each law, summing to one.
+    """
+    first = next(iter(parts.values()))
+    n = first.draws.shape[1]
+    ends = np.round(np.cumsum([0.0, *(weights[name] for name in parts)]) * n).astype(int)
+    draws = [
+        part.draws[:, np.linspace(0, part.draws.shape[1] - 1, k).round().astype(int)]
+        for part, k in zip(parts.values(), np.diff(ends), strict=True)
+    ]
+    share = np.array([weights[name] for name in parts])[:, None]
+
+    def density(table: str) -> np.ndarray:
+        each = [getattr(part, table)["log_score"].to_numpy() for part in parts.values()]
+        return logsumexp(np.stack(each), axis=0, b=share)
+
+    return HeldOut(
+        first.cells.assign(log_score=density("cells")),
+        np.concatenate(draws, axis=1),
+        first.folds.assign(
+            log_score=density("folds"),
+            passed=np.all([part.folds["passed"] for part in parts.values()], axis=0),
+        ),
+    )
+
+
+def _of_fold(
+    law_json: str,
+    observations: Observations,
+    seed: int,
+    settings: dict[str, Any],
+    folder: str | Path | None,
+    fold: Fold,
+) -> HeldOut:
+    """One fold: read where it is finished, or fitted and kept."""
+    path = None
+    if folder is not None:
+        tables = [getattr(observations, kind).to_csv(index=False) for kind in COLUMNS]
+        about = [law_json, tables, seed, settings, fold.name, fold.hold_out, __version__]
+        key = hashlib.sha256(json.dumps(about).encode()).hexdigest()
+        path = Path(folder) / f"{key[:24]}.npz"
+        if path.exists():
+            return _read(path)
+    law = from_specification(json.loads(law_json), LAWS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        fit = sample_posterior(
+            law, observations, seed=seed, hold_out=fold.hold_out, progress=False, **settings
+        )
+    result = held_out(fit, name=fold.name, seed=seed)
+    if path is not None:
+        _write(result, path)
+    return result
+
+
+def _write(result: HeldOut, path: Path) -> None:
+    """Keep a fold; the file is complete or not there at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.stem}.{os.getpid()}.partial")
+    with partial.open("wb") as file:
+        tables = [json.dumps(table.to_dict("list")) for table in (result.cells, result.folds)]
+        np.savez_compressed(file, draws=result.draws, cells=tables[0], folds=tables[1])
+    partial.replace(path)
+
+
+def _read(path: Path) -> HeldOut:
+    with np.load(path) as file:
+        tables = {k: pd.DataFrame(json.loads(str(file[k]))) for k in ("cells", "folds")}
+        return HeldOut(draws=file["draws"], **tables)

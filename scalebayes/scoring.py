@@ -1,0 +1,177 @@
+"""calibration: do held-out scores fall where the predictive distributions say, and how sharp are these?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import scoringrules
+
+from scalebayes.prediction import summary
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from scalebayes.crossvalidation import HeldOut
+
+DISTANCES = (0.5, 1.0, 1.5)
+"""Decades of training FLOPs past the largest seen model of the family, between groups by distance."""
+
+ENERGY_DRAWS = 250
+"""Draws that an energy score takes: its cost grows with their square."""
+
+
+def scores(held: HeldOut, prob: Sequence[float] = (0.5, 0.9)) -> pd.DataFrame:
+    """Judge the prediction of each score.
+
+    Args:
+        held: Predictions and what was observed.
+        prob: Probabilities of the central intervals.
+
+    Returns:
+        `held.cells` and mean, median, sd, lower_p and upper_p in percent for each probability; error
+        (absolute, of the median), crps, interval_score (of the last probability), and pit, the
+        probability of a smaller score: uniform over many scores if predictions are calibrated.
+
+    References:
+        Gneiting and Raftery, Strictly proper scoring rules, prediction, and estimation, 2007.
+        https://doi.org/10.1198/016214506000001437
+    """
+    observed = held.cells["observed"].to_numpy()
+    draws = held.draws.astype(float)
+    columns = summary(draws, prob)
+    lower, upper = (columns[f"{side}_{100 * prob[-1]:g}"] for side in ("lower", "upper"))
+    below, equal = (
+        (draws < observed[:, None]).mean(axis=1),
+        (draws == observed[:, None]).mean(axis=1),
+    )
+    return held.cells.assign(
+        **columns,
+        error=np.abs(columns["median"] - observed),
+        crps=scoringrules.crps_ensemble(observed, draws),
+        interval_score=scoringrules.interval_score(observed, lower, upper, 1 - prob[-1]),
+        pit=below + equal / 2,
+    )
+
+
+def energy(held: HeldOut) -> pd.DataFrame:
+    """Energy score of all scores of a model together, which the CRPS is for one: fold, model, energy.
+
+    It tells whether predictions of a model's benchmarks err together as the scores do.
+    """
+    kept = np.linspace(0, held.draws.shape[1] - 1, min(ENERGY_DRAWS, held.draws.shape[1]))
+    draws = held.draws[:, kept.round().astype(int)].astype(float)
+    observed = held.cells["observed"].to_numpy()
+    of_model = held.cells.groupby(["fold", "model"], sort=False)
+    found = of_model.ngroup().to_numpy()
+    table = held.cells[["fold", "model"]].drop_duplicates()
+    values = [
+        float(scoringrules.es_ensemble(observed[found == k], draws[found == k].T))
+        for k in range(len(table))
+    ]
+    return table.assign(energy=values)
+
+
+def calibration(held: HeldOut, by: str | None = None) -> pd.DataFrame:
+    """Coverage, scores and sharpness, in groups.
+
+    Args:
+        held: Predictions and what was observed.
+        by: `distance` in compute, or a column of `held.cells` such as `benchmark`, `family`, `family_size`;
+            without it all scores are one group.
+
+    Returns:
+        One row a group: scores and models (their numbers), error, bias and crps in points, energy (of
+        a model's scores together, in points), interval_score and width of 90% intervals in points, and
+        coverage_50, coverage_80, coverage_90, coverage_95 as shares.
+    """
+    prob = (0.5, 0.8, 0.95, 0.9)
+    table = scores(held, prob)
+    table = table.merge(energy(held), on=["fold", "model"])
+    group = groups(table, by)
+    inside = {
+        f"coverage_{100 * p:g}": table["observed"].between(
+            table[f"lower_{100 * p:g}"], table[f"upper_{100 * p:g}"]
+        )
+        for p in sorted(prob)
+    }
+    points = pd.DataFrame(
+        {
+            "error": table["error"],
+            "bias": table["median"] - table["observed"],
+            "crps": table["crps"],
+            "energy": table["energy"],
+            "interval_score": table["interval_score"],
+            "width_90": table["upper_90"] - table["lower_90"],
+        }
+    )
+    measured = pd.concat([100 * points, pd.DataFrame(inside).astype(float)], axis=1)
+    found = measured.groupby(group, observed=True, sort=False).mean()
+    counts = table.groupby(group, observed=True, sort=False)["model"].agg(
+        scores="size", models="nunique"
+    )
+    result = counts.join(found).sort_index() if by is not None else counts.join(found)
+    return result.rename_axis(by or "group").reset_index()
+
+
+def groups(table: pd.DataFrame, by: str | None) -> pd.Series:
+    """The group of each row of `scores`."""
+    if by is None:
+        return pd.Series("all", table.index)
+    if by == "distance":
+        edges = [-np.inf, *DISTANCES, np.inf]
+        first, *middle, last = [f"{d:g}" for d in DISTANCES]
+        names = [f"up to {first} decades"]
+        names += [f"{a} to {b}" for a, b in zip([first, *middle], [*middle, last], strict=True)]
+        names += [f"over {last}", "new family"]
+        found = pd.cut(table["distance"], edges, labels=names[:-1])
+        return found.cat.add_categories(names[-1]).fillna(names[-1])
+    if by not in ("fold", "model", "family", "benchmark", "family_size"):
+        raise ValueError(
+            f"by must be one of distance, fold, model, family, benchmark, family_size, but is {by!r}"
+        )
+    return table[by]
+
+
+def coverage(held: HeldOut, levels: Sequence[float] | None = None) -> pd.DataFrame:
+    """Share of scores inside the central intervals of every probability: level, coverage.
+
+    Args:
+        held: Predictions and what was observed.
+        levels: Probabilities; by default 0.01 to 0.99.
+    """
+    at = np.arange(1, 100) / 100 if levels is None else np.asarray(levels)
+    away = np.abs(2 * scores(held)["pit"].to_numpy() - 1)
+    return pd.DataFrame({"level": at, "coverage": (away[:, None] <= at).mean(axis=0)})
+
+
+def conformal_prob(held: HeldOut, prob: float) -> float:
+    """Probability to ask intervals for, so that they would have held a share of held-out scores.
+
+    A last resort, and a measure: it is `prob` itself where predictions are calibrated. It assumes
+    that the scores to predict are to the fit as the held-out ones were to theirs. Give it to `predict`
+    as `prob`.
+
+    Args:
+        held: Predictions of scores, best from folds that leave the larger out, and what was observed.
+        prob: Share of scores that intervals should hold.
+
+    Returns:
+        The smallest probability whose intervals held ceil((n + 1) prob) of n scores, below one.
+
+    Raises:
+        ValueError: If there are too few held-out scores for so large a share.
+
+    References:
+        Romano, Patterson and Candès, Conformalized quantile regression, 2019.
+        https://arxiv.org/abs/1905.03222
+    """
+    away = np.sort(np.abs(2 * scores(held)["pit"].to_numpy() - 1))
+    rank = int(np.ceil((len(away) + 1) * prob))
+    if not 0 < prob < 1 or rank > len(away):
+        raise ValueError(
+            f"{len(away)} held-out scores cannot tell where a share of {prob} of them lies: hold out "
+            "more, or ask for a smaller share"
+        )
+    return float(min(away[rank - 1], 1 - 1 / held.draws.shape[1]))

@@ -1,0 +1,384 @@
+"""Held-out scores: folds, refits that go on where they stopped, scoring rules, comparison and averages."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import scoringrules
+from conftest import fit_quietly, table
+from scipy.stats import norm
+
+import scalebayes as sb
+from scalebayes import folds, scoring
+from scalebayes.crossvalidation import HeldOut, cross_validate, held_out, joined, mixed
+from scalebayes.folds import Fold
+from scalebayes.simulation import simulate
+
+SHORT = {"seed": 0, "draws": 200, "warmup": 200}
+QUICK = {**SHORT, "chains": 2}
+
+
+@pytest.fixture(scope="module")
+def observations() -> sb.Observations:
+    """Six families of three sizes, from a law in which size matters."""
+    return simulate(sb.SizeAndTokens(), table(6, 3), seed=2)[0].only(domains=[])
+
+
+@pytest.fixture(scope="module")
+def fits(observations: sb.Observations) -> dict[str, sb.Fit]:
+    laws = {"right": sb.SizeAndTokens(), "wrong": sb.SharedIntercept()}
+    return {k: fit_quietly(law, observations, **SHORT) for k, law in laws.items()}
+
+
+# --- folds --------------------------------------------------------------------------------------
+
+
+def test_the_larger_models_of_one_family_are_left_out_at_a_time(
+    observations: sb.Observations,
+) -> None:
+    found = folds.larger(observations)
+    assert len(found) == 12
+    assert found[0] == Fold("f0 from its smallest size", ("f0-1", "f0-2"))
+    assert found[1] == Fold("f0 from its smallest 2 sizes", ("f0-2",))
+    assert folds.larger(observations, keep=[3]) == []
+
+
+def test_a_model_a_family_and_a_score(observations: sb.Observations) -> None:
+    assert [f.hold_out for f in folds.each_model(observations)][:2] == [("f0-0",), ("f0-1",)]
+    assert folds.each_family(observations)[5].hold_out == ("f5-0", "f5-1", "f5-2")
+    assert folds.each_score(observations)[1].hold_out == (("f0-0", "gsm"),)
+    assert folds.hidden(observations.scores, [("f0-0", "gsm"), "f1-0"]).sum() == 5
+
+
+def test_single_scores_are_held_out(observations: sb.Observations, tmp_path: Path) -> None:
+    cell = ("f0-2", "gsm")
+    fit = fit_quietly(sb.SharedIntercept(), observations, hold_out=[cell, "f1-0"], **SHORT)
+    assert fit.seen.sum() == len(observations.scores) - 5
+    assert len(fit.tree["log_likelihood"]["score_obs"]) == fit.seen.sum()
+    again = sb.load(fit.save(tmp_path / "fit.nc"))
+    assert again.held_out == (cell, "f1-0")
+    cells = held_out(again).cells
+    assert set(cells["model"] + cells["benchmark"]) >= {"f0-2gsm", "f1-0gsm"}
+    assert len(cells) == 5
+    with pytest.raises(ValueError, match=r"cannot hold out \[\('f0-2', 'piqa'\)\]"):
+        sb.fit(sb.SharedIntercept(), observations, hold_out=[("f0-2", "piqa")], **QUICK)
+
+
+# --- held-out scores of one fit -----------------------------------------------------------------
+
+
+def test_held_out_scores_are_those_of_predict_and_log_score(observations: sb.Observations) -> None:
+    out = ["f0-1", "f0-2", "f3-2"]
+    fit = fit_quietly(sb.SizeAndTokens(), observations, hold_out=out, **SHORT)
+    own = observations.only(models=out)
+    inside, outside = held_out(fit), held_out(fit, own)
+    expected = sb.predict(fit, own.models).set_index(["model", "benchmark"])
+    density = sb.log_score(fit, own).set_index(["model", "benchmark"])["log_score"]
+    for held in (inside, outside):
+        cells = held.cells.set_index(["model", "benchmark"])
+        np.testing.assert_allclose(cells["log_score"], density[cells.index], atol=1e-4)
+        medians = pd.Series(np.median(held.draws, axis=1), cells.index)
+        sd = expected["sd"][cells.index]
+        assert (np.abs(medians - expected["median"][cells.index]) < 0.35 * sd).all()
+        assert held.folds["n_scores"].tolist() == [12]
+        joint = sb.joint_log_score(fit, own)
+        assert held.folds["log_score"][0] == pytest.approx(joint, abs=1e-3)
+    assert cells["family_size"].unique().tolist() == [1, 2]
+    models = observations.models.set_index("model")
+    decades = np.log10(models["flops"]["f3-2"] / models["flops"]["f3-1"])
+    assert cells.loc["f3-2", "distance"].unique() == pytest.approx(decades)
+    with pytest.raises(ValueError, match="the fit has seen all its scores"):
+        held_out(fit_quietly(sb.SharedIntercept(), observations, **SHORT))
+
+
+# --- scoring ------------------------------------------------------------------------------------
+
+
+def gaussian(sd: float, n: int = 2000, n_model: int = 500) -> HeldOut:
+    """Standard normal values, predicted as normal with another standard deviation."""
+    rng = np.random.default_rng(0)
+    cells = pd.DataFrame({"fold": "all", "model": [f"m{i % n_model}" for i in range(n)]})
+    cells = cells.assign(family="f", benchmark="b", observed=rng.normal(size=n), log_score=0.0)
+    cells = cells.assign(distance=np.linspace(0, 2, n), family_size=1)
+    one = pd.DataFrame({"fold": ["all"], "n_models": n_model, "n_scores": n, "log_score": [0.0]})
+    return HeldOut(cells, rng.normal(0, sd, (n, 1000)), one.assign(passed=True, verdict=""))
+
+
+def test_scores_are_the_closed_forms_of_a_normal() -> None:
+    held = gaussian(1.0)
+    found, y = scoring.scores(held), held.cells["observed"].to_numpy()
+    crps = y * (2 * norm.cdf(y) - 1) + 2 * norm.pdf(y) - 1 / np.sqrt(np.pi)
+    np.testing.assert_allclose(found["crps"], crps, atol=0.2)  # of 1000 draws, far out
+    assert found["crps"].mean() == pytest.approx(crps.mean(), abs=3e-3)
+    np.testing.assert_allclose(found["pit"], norm.cdf(y), atol=0.06)
+    z = norm.ppf(0.95)
+    interval = 2 * z + 20 * np.maximum(np.abs(y) - z, 0)
+    np.testing.assert_allclose(found["interval_score"].mean(), interval.mean(), rtol=0.02)
+
+
+def test_an_energy_score_of_one_value_is_its_crps() -> None:
+    held = gaussian(1.0, n=50, n_model=50)
+    thin = held.draws[:, np.linspace(0, 999, 250).round().astype(int)]
+    crps = scoringrules.crps_ensemble(held.cells["observed"].to_numpy(), thin)
+    np.testing.assert_allclose(scoring.energy(held)["energy"], crps, atol=0.02)
+
+
+def test_joint_scores_see_what_marginal_ones_do_not() -> None:
+    """Two values that move together, predicted together and apart, with the same marginals."""
+    rng = np.random.default_rng(1)
+    n = 300
+    shared = rng.normal(size=n)
+    names = [f"m{i}" for i in range(n)]
+    cells = pd.DataFrame({"fold": "a", "model": np.repeat(names, 2), "benchmark": ["x", "y"] * n})
+    cells = cells.assign(family="f", observed=np.repeat(shared, 2), distance=0.0, family_size=1)
+    z = rng.normal(size=(n, 1, 400))
+    together = np.repeat(z, 2, axis=1).reshape(2 * n, 400)
+    apart = np.stack([z[:, 0], rng.permuted(z[:, 0], axis=1)], axis=1).reshape(2 * n, 400)
+    one, other = (HeldOut(cells, d, pd.DataFrame()) for d in (together, apart))
+    a, b = (scoring.scores(h)["crps"].mean() for h in (one, other))
+    assert a == pytest.approx(b, abs=1e-9)
+    assert scoring.energy(one)["energy"].mean() < scoring.energy(other)["energy"].mean() - 0.02
+
+
+@pytest.mark.parametrize(
+    ("sd", "low", "high"), [(1.0, 0.87, 0.93), (0.5, 0.5, 0.65), (2.0, 0.99, 1)]
+)
+def test_coverage_tells_a_wrong_noise_model(sd: float, low: float, high: float) -> None:
+    held = gaussian(sd)
+    row = scoring.calibration(held).iloc[0]
+    assert low <= row["coverage_90"] <= high
+    curve = scoring.coverage(held).set_index("level")["coverage"]
+    assert curve[0.9] == pytest.approx(row["coverage_90"], abs=0.02)
+    off = np.abs(curve - curve.index.to_numpy()).max()
+    assert (off < 0.04) == (sd == 1.0)
+    wanted = scoring.conformal_prob(held, 0.9)
+    assert wanted == pytest.approx(2 * norm.cdf(norm.ppf(0.95) / sd) - 1, abs=0.03)
+
+
+def test_calibration_in_groups_counts_every_score_once() -> None:
+    held = gaussian(1.0)
+    held.cells.loc[:99, "distance"] = np.nan
+    found = scoring.calibration(held, by="distance")
+    assert found["distance"].tolist() == [
+        "up to 0.5 decades", "0.5 to 1", "1 to 1.5", "over 1.5", "new family",
+    ]  # fmt: skip
+    assert found["scores"].sum() == 2000
+    assert found["scores"].iloc[-1] == 100
+    with pytest.raises(ValueError, match="by must be one of distance"):
+        scoring.calibration(held, by="colour")
+
+
+def test_few_scores_tell_no_large_share() -> None:
+    few = gaussian(1.0, n=8)
+    with pytest.raises(ValueError, match="8 held-out scores cannot tell"):
+        scoring.conformal_prob(few, 0.9)
+
+
+# --- refits -------------------------------------------------------------------------------------
+
+
+def test_finished_folds_are_read_and_others_fitted(
+    observations: sb.Observations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    questions = folds.larger(observations, keep=[2])[:3]
+    law = sb.SharedIntercept()
+    first = cross_validate(law, observations, questions[:2], folder=tmp_path, **QUICK)
+    assert len(list(tmp_path.glob("*.npz"))) == 2
+    fitted = []
+    real = sb.fit
+    monkeypatch.setattr(
+        "scalebayes.crossvalidation.sample_posterior",
+        lambda *args, **more: fitted.append(more["hold_out"]) or real(*args, **more),
+    )
+    whole = cross_validate(law, observations, questions, folder=tmp_path, **QUICK)
+    assert fitted == [questions[2].hold_out]
+    pd.testing.assert_frame_equal(whole.cells.iloc[: len(first.cells)], first.cells)
+    pd.testing.assert_frame_equal(whole.folds.iloc[:2], first.folds)
+    np.testing.assert_array_equal(whole.draws[: len(first.cells)], first.draws)
+    cross_validate(law, observations, questions[:1], folder=tmp_path, **{**QUICK, "seed": 1})
+    assert len(fitted) == 2  # another seed is another fit
+
+
+SCRIPT = """
+import sys
+sys.path.insert(0, {tests!r})
+import scalebayes as sb
+from conftest import table
+from scalebayes import folds
+from scalebayes.simulation import simulate
+observations = simulate(sb.SizeAndTokens(), table(6, 3), seed=2)[0].only(domains=[])
+sb.cross_validate(sb.SharedIntercept(), observations, folds.larger(observations, keep=[1, 2]),
+                  folder={folder!r}, seed=0, draws=200, warmup=200, chains=2)
+"""
+
+
+@pytest.mark.slow
+def test_a_process_killed_in_a_fold_loses_that_fold_alone(
+    observations: sb.Observations, tmp_path: Path
+) -> None:
+    script = SCRIPT.format(tests=str(Path(__file__).parent), folder=str(tmp_path))
+    process = subprocess.Popen([sys.executable, "-c", script])
+    deadline = time.monotonic() + 240
+    wanted = int(np.random.default_rng(os.getpid()).integers(1, 5))
+    while len(list(tmp_path.glob("*.npz"))) < wanted:
+        assert process.poll() is None, "the process ended before it was to be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    finished = {p: p.stat().st_mtime_ns for p in tmp_path.glob("*.npz")}
+    assert len(finished) >= wanted
+    questions = folds.larger(observations, keep=[1, 2])
+    settings = {**QUICK, "folder": tmp_path}
+    whole = cross_validate(sb.SharedIntercept(), observations, questions, **settings)
+    assert len(whole.folds) == 12
+    assert {p: p.stat().st_mtime_ns for p in finished} == finished  # none was fitted again
+    assert len(list(tmp_path.glob("*.npz"))) == 12
+
+
+@pytest.mark.slow
+def test_a_cluster_gives_what_one_process_gives(
+    observations: sb.Observations, tmp_path: Path
+) -> None:
+    """Folds on worker processes of Dask, of which one is killed half-way."""
+    import joblib
+    from dask.distributed import Client, LocalCluster
+
+    questions = folds.larger(observations, keep=[2])[:4]
+    law = sb.SharedIntercept()
+    alone = cross_validate(law, observations, questions, **QUICK)
+    with (
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as cluster,
+        Client(cluster) as client,
+        joblib.parallel_config(backend="dask"),
+    ):
+        victim = next(iter(client.run(os.getpid).values()))
+        killer = subprocess.Popen(
+            [sys.executable, "-c", KILLER.format(folder=str(tmp_path), pid=victim)]
+        )
+        there = cross_validate(law, observations, questions, folder=tmp_path, jobs=2, **QUICK)
+        assert killer.wait(timeout=60) == 0
+    pd.testing.assert_frame_equal(there.cells, alone.cells)
+    np.testing.assert_array_equal(there.draws, alone.draws)
+
+
+KILLER = """
+import os, pathlib, signal, time
+while not list(pathlib.Path({folder!r}).glob("*.npz")):
+    time.sleep(0.05)
+os.kill({pid}, signal.SIGKILL)
+"""
+
+
+# --- comparison ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def by_larger(fits: dict[str, sb.Fit], tmp_path_factory: pytest.TempPathFactory) -> sb.Comparison:
+    return sb.compare(fits, keep=[1], folder=tmp_path_factory.mktemp("folds"))
+
+
+def test_the_right_law_predicts_larger_models_better(by_larger: sb.Comparison) -> None:
+    table = by_larger.table
+    assert list(table.index) == ["right", "wrong"]
+    assert table["elpd_diff"]["right"] == 0
+    differences = by_larger.evidence["right"] - by_larger.evidence["wrong"]
+    # ArviZ's sign of differences changed between versions
+    assert abs(table["elpd_diff"]["wrong"]) == pytest.approx(differences.sum())
+    assert table["dse"]["wrong"] == pytest.approx(np.sqrt(6 * differences.var(ddof=0)))
+    assert table["elpd"]["right"] == pytest.approx(by_larger.evidence["right"].sum())
+    assert (table["pieces"] == 6).all()
+    assert sum(by_larger.weights.values()) == pytest.approx(1)
+    assert by_larger.weights["right"] > 0.8
+
+
+def test_an_average_has_the_draws_and_densities_of_its_parts(
+    by_larger: sb.Comparison, fits: dict[str, sb.Fit]
+) -> None:
+    held, parts, weights = by_larger.average(), by_larger.held, by_larger.weights
+    expected = np.log(sum(weights[k] * np.exp(parts[k].folds["log_score"]) for k in parts))
+    np.testing.assert_allclose(held.folds["log_score"], expected)
+    assert held.draws.shape == parts["right"].draws.shape
+    even = mixed(parts, {"right": 0.5, "wrong": 0.5})
+    means = (parts["right"].draws.mean(1) + parts["wrong"].draws.mean(1)) / 2
+    np.testing.assert_allclose(even.draws.mean(1), means, atol=0.02)
+    both = sb.average(fits, by_larger.weights)
+    assert sb.predict(both, fits["right"].observations.models.head(2)).shape[0] == 8
+    with pytest.raises(ValueError, match="sum to one"):
+        sb.average(fits, {"right": 0.5, "wrong": 0.2})
+    with pytest.raises(ValueError, match="give one weight a fit"):
+        sb.average(fits, {"right": 1.0})
+
+
+def test_importance_sampling_agrees_with_refits(fits: dict[str, sb.Fit]) -> None:
+    fast = sb.compare(fits, by="model", refit=False)
+    assert fast.evidence["fold"].tolist() == fits["wrong"].observations.models["model"].tolist()
+    assert (fast.evidence["n_scores"] == 4).all()
+    good = np.flatnonzero(fast.pareto_k["wrong"] < 0.5)[:6]
+    assert len(good) == 6
+    observations = fits["wrong"].observations
+    questions = folds.each_model(observations)
+    exact = cross_validate(
+        sb.SharedIntercept(), observations, [questions[i] for i in good], **QUICK
+    )
+    difference = fast.evidence["wrong"].to_numpy()[good] - exact.folds["log_score"].to_numpy()
+    assert (np.abs(difference) < 0.3).sum() >= 5  # of short chains
+    assert np.median(np.abs(difference)) < 0.1
+
+
+def test_scores_one_at_a_time(fits: dict[str, sb.Fit]) -> None:
+    found = sb.compare(fits, by="score", refit=False)
+    assert len(found.evidence) == 72
+    assert found.evidence["fold"][1] == "f0-0 / gsm"
+    assert list(found.table.index) == ["right", "wrong"]
+    with pytest.raises(ValueError, match="has no predictions of all pieces"):
+        found.average()
+
+
+def test_what_importance_sampling_cannot_tell_is_refitted(
+    fits: dict[str, sb.Fit], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import arviz_stats
+
+    real = arviz_stats.loo
+
+    def with_one_bad(*args, **more):  # type: ignore[no-untyped-def]
+        loo = real(*args, **more)
+        loo.pareto_k.to_numpy()[:] = 0.1
+        loo.pareto_k.to_numpy()[3] = 0.9
+        return loo
+
+    monkeypatch.setattr(arviz_stats, "loo", with_one_bad)
+    found = sb.compare(fits, by="score")
+    assert np.isnan(found.pareto_k["right"][3])
+    assert found.held["right"].folds["fold"].tolist() == [found.evidence["fold"][3]]
+    assert found.evidence["right"][3] == found.held["right"].folds["log_score"][0]
+    assert not found.table["warning"].any()
+
+
+def test_different_rows_are_not_compared(
+    fits: dict[str, sb.Fit], observations: sb.Observations
+) -> None:
+    other = fit_quietly(sb.SharedIntercept(), observations, hold_out=["f2-1"], **SHORT)
+    with pytest.raises(ValueError, match=r"not seen the same scores: 4 differ, such as f2-1 / arc"):
+        sb.compare({**fits, "other": other})
+    with pytest.raises(ValueError, match="at least two fits"):
+        sb.compare({"right": fits["right"]})
+    with pytest.raises(ValueError, match="by must be larger"):
+        sb.compare(fits, by="moon")  # type: ignore[arg-type]
+
+
+def test_joined_parts_have_as_many_draws_as_the_shortest() -> None:
+    one, other = gaussian(1.0, n=4), gaussian(1.0, n=6)
+    short = HeldOut(other.cells, other.draws[:, :10], other.folds)
+    assert joined([one, short]).draws.shape == (10, 10)
