@@ -13,6 +13,7 @@ import scoringrules
 import xarray as xr
 
 import scalebayes as sb
+from scalebayes.csv_files import DATA_FOLDER, data_folder
 
 
 def options(doc: str, **sizes: int) -> argparse.ArgumentParser:
@@ -38,14 +39,16 @@ def report(args: argparse.Namespace, summary: Any) -> None:
 
 
 def use_data(name: str) -> Path:
-    """Folder of a larger table, in the data folder: SCALEBAYES_DATA, or ../shared/data beside the project."""
+    """Folder of a larger table, in the data folder, or in ../shared/data beside the project."""
     beside = Path(__file__).resolve().parents[2] / "shared" / "data"
-    folder = os.environ.setdefault("SCALEBAYES_DATA", str(beside))
-    if not (Path(folder) / name).is_dir():
+    if beside.is_dir():
+        os.environ.setdefault(DATA_FOLDER, str(beside))
+    folder = data_folder() / name
+    if not folder.is_dir():
         raise SystemExit(
-            f"no folder {Path(folder) / name}: name the data folder in SCALEBAYES_DATA"
+            f"no folder {folder}: run `scalebayes data get {name}`, or correct {DATA_FOLDER}"
         )
-    return Path(folder) / name
+    return folder
 
 
 def scored(draws: xr.DataArray, truth: pd.DataFrame, column: str = "benchmark") -> pd.DataFrame:

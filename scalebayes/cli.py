@@ -32,6 +32,13 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
+data = typer.Typer(
+    help="Public data sets, as the tables that the package and its benchmarks read.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(data, name="data")
+
 Seed = Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")]
 Draws = Annotated[int, typer.Option(min=1, help="Draws kept per chain.")]
 Warmup = Annotated[int, typer.Option(min=1, help="Adapting iterations per chain, not kept.")]
@@ -419,6 +426,46 @@ def skills(
             shown = shown.drop(columns=["mean", "sd"])
             tables.show(tables.intervals_as_text(shown), title=name, group=str(shown.columns[0]))
             print()
+
+
+@data.command()
+def get(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="sloth, olmo-ladder, gadre or regmix.")
+    ],
+    source: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Server that has the files at repository/commit/path; else that of "
+            "SCALEBAYES_MIRROR, or GitHub.",
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Download again what is there.")] = False,
+    json: Json = False,
+) -> None:
+    r"""Download a public data set and convert it into tables, unless it is there.
+
+    The tables go to the folder that SCALEBAYES_DATA names, or to the user's cache.
+
+    \b
+    Example:
+      scalebayes data get gadre
+    """
+    from scalebayes import datasets
+    from scalebayes.datasets.downloads import TABLES
+
+    folder = datasets.get(name, source=source, force=force)
+    tables, about = TABLES[name], datasets.sources()[name]
+    held = tables.read()
+    if json:
+        counts = {kind: len(getattr(held, kind)) for kind in ("models", "scores", "losses")}
+        origin = {key: about[key] for key in ("repository", "commit", "licence")}
+        _print_json({"folder": str(folder), "files": tables.files, **counts, **origin})
+        return
+    print(held)
+    print(f"tables: {', '.join(str(folder / file) for file in tables.files)}")
+    print(f"source: {about['repository']} at {about['commit'][:7]}, {about['licence']} licence")
 
 
 def main() -> None:

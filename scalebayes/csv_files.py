@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import platformdirs
 
 from scalebayes.rules import quoted
 from scalebayes.validation import ObservationsError, plural
@@ -15,17 +16,21 @@ from scalebayes.validation import ObservationsError, plural
 DATA_FOLDER = "SCALEBAYES_DATA"
 
 
+def data_folder() -> Path:
+    """Return the folder of the larger tables: the one that SCALEBAYES_DATA names, or a cache of the user's."""
+    folder = os.environ.get(DATA_FOLDER) or platformdirs.user_cache_path("scalebayes") / "data"
+    return Path(folder).expanduser()
+
+
 def locate(path: str | os.PathLike[str]) -> Path:
-    """Return the file at `path`, or of that name in the folder that SCALEBAYES_DATA names.
+    """Return the file at `path`, or of that name in the data folder.
 
     Raises:
         ObservationsError: there is no such file; the message says where it was looked for.
     """
     given = Path(path).expanduser()
-    folder = os.environ.get(DATA_FOLDER, "")
-    looked = [given]
-    if folder and not given.is_absolute():
-        looked.append(Path(folder).expanduser() / given)
+    folder = os.environ.get(DATA_FOLDER)
+    looked = [given] if given.is_absolute() else [given, data_folder() / given]
     for place in looked:
         if place.is_file():
             return place
@@ -46,8 +51,7 @@ def read(path: str | os.PathLike[str], **options: Any) -> pd.DataFrame:
     """Return a CSV file as a DataFrame, after checking that every row fits the header.
 
     Args:
-        path: the file; a relative one is also looked up in the folder that the environment
-            variable SCALEBAYES_DATA names.
+        path: the file; a relative one is also looked up in the data folder.
         **options: handed to `pandas.read_csv`, such as `dtype` or `index_col`.
 
     Raises:

@@ -220,9 +220,9 @@ def test_a_percentage_ends_the_process_with_one_line(tmp_path):
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("verb", ["demo", "fit", "predict", "summary", "skills"])
+@pytest.mark.parametrize("verb", ["demo", "fit", "predict", "summary", "skills", "data get"])
 def test_help_shows_an_example(verb, capsys):
-    assert run(app, [verb, "--help"]) == 0
+    assert run(app, [*verb.split(), "--help"]) == 0
     shown = capsys.readouterr().out
     assert f"scalebayes {verb} " in shown.split("Example:")[1]
 

@@ -98,13 +98,14 @@ def test_benchmark_facts() -> None:
 def test_every_bundled_table_has_its_source() -> None:
     folder = Path(str(files("scalebayes.datasets")))
     tables = {path.stem for path in folder.glob("*.csv")}
-    assert tables == {path.stem for path in folder.glob("*.json")} == set(datasets.BUNDLED)
+    described = {path.stem for path in folder.glob("*.json")}
+    assert tables == described - {"sources"} == set(datasets.BUNDLED)
     for name in tables:
         about = datasets.provenance(name)
         rows = pd.read_csv(folder / f"{name}.csv")
         assert len(rows) == about["rows"]
-        described = {column for entry in about["columns"] for column in entry.split(", ")}
-        assert described == set(rows.columns)
+        columns = {column for entry in about["columns"] for column in entry.split(", ")}
+        assert columns == set(rows.columns)
     source = datasets.provenance("open_llm")["sources"][0]
     assert source["licence"] == "Apache-2.0"
     assert source["commit"]
@@ -139,7 +140,8 @@ def test_observations_find_the_data_folder_too(tmp_path: Path, monkeypatch: Any)
 
 def test_read_says_where_it_looked(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.delenv("SCALEBAYES_DATA", raising=False)
-    with pytest.raises(ObservationsError, match=r"'gone\.csv' \(SCALEBAYES_DATA is not set\): set"):
+    not_set = r"'gone\.csv', '.+gone\.csv' \(SCALEBAYES_DATA is not set\): set"
+    with pytest.raises(ObservationsError, match=not_set):
         datasets.read("gone.csv")
     monkeypatch.setenv("SCALEBAYES_DATA", str(tmp_path))
     with pytest.raises(ObservationsError) as caught:
@@ -164,7 +166,7 @@ def larger(monkeypatch: Any) -> None:
     """The folder of the larger tables, where this machine has it."""
     beside = Path(__file__).resolve().parents[2] / "shared" / "data"
     folder = Path(os.environ.get("SCALEBAYES_DATA", beside))
-    if not all((folder / name).is_dir() for name in ("gadre", "regmix", "olmo_ladder")):
+    if not all((folder / name).is_dir() for name in ("sloth", "gadre", "regmix", "olmo_ladder")):
         pytest.skip(f"the larger tables are not in {folder}")
     monkeypatch.setenv("SCALEBAYES_DATA", str(folder))
 
@@ -179,6 +181,18 @@ def write(tmp_path: Path, monkeypatch: Any) -> Any:
         (tmp_path / name).write_text(text)
 
     return write_file
+
+
+@pytest.mark.usefixtures("larger")
+def test_sloth_has_the_published_figures() -> None:
+    seen = datasets.sloth()
+    assert (len(seen.models), len(seen.families), len(seen.benchmarks)) == (188, 68, 12)
+    model = seen.models.set_index("model").loc["bloom-1b1"]
+    assert model[["family", "params", "tokens"]].tolist() == ["bloom", 1e9, 341e9]
+    score = seen.scores.set_index(["model", "benchmark"]).loc[("bloom-1b1", "bbh")]
+    assert score[["score", "n_items", "chance"]].tolist() == [0.31, 5761, 0.288504]
+    lineage = seen.models.set_index("family")["lineage"]
+    assert lineage["dolly-v2"].unique().tolist() == lineage["pythia"].unique().tolist()
 
 
 @pytest.mark.usefixtures("larger")
@@ -294,17 +308,26 @@ def test_a_checkpoint_keeps_the_values_that_are_there(write: Any) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["gadre", "regmix", "olmo_ladder_checkpoints"])
-def test_readers_say_which_file_is_missing_and_what_to_set(
-    name: str, tmp_path: Path, monkeypatch: Any
+@pytest.mark.parametrize(
+    ("reader", "name", "sought"),
+    [
+        ("sloth", "sloth", "sloth/data_v2.csv"),
+        ("gadre", "gadre", "gadre/losses.csv"),
+        ("regmix", "regmix", "regmix/mixtures.csv"),
+        ("olmo_ladder_checkpoints", "olmo-ladder", "olmo_ladder/checkpoints.csv"),
+    ],
+)
+def test_readers_say_which_file_is_missing_and_how_to_get_it(
+    reader: str, name: str, sought: str, tmp_path: Path, monkeypatch: Any
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SCALEBAYES_DATA", raising=False)
-    file = {"gadre": "gadre/losses.csv", "regmix": "regmix/mixtures.csv"}
-    sought = file.get(name, "olmo_ladder/checkpoints.csv")
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda name: tmp_path / name)
     with pytest.raises(ObservationsError) as caught:
-        getattr(datasets, name)()
+        getattr(datasets, reader)()
+    cached = tmp_path / "scalebayes" / "data" / sought
     assert str(caught.value) == (
-        f"expected a CSV file, found none at '{sought}' (SCALEBAYES_DATA is not set): "
-        f"set SCALEBAYES_DATA to the folder that holds '{sought}'"
+        f"expected a CSV file, found none at '{sought}', '{cached}' (SCALEBAYES_DATA is not set): "
+        f"set SCALEBAYES_DATA to the folder that holds '{sought}', or run: "
+        f"scalebayes data get {name}"
     )

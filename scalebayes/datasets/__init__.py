@@ -1,4 +1,4 @@
-"""Tables of published figures, bundled or read from a folder of larger ones."""
+"""Tables of published figures, bundled, or read from a folder of larger ones that `get` fills."""
 
 from scalebayes.csv_files import read
 from scalebayes.datasets.bundled import (
@@ -8,16 +8,21 @@ from scalebayes.datasets.bundled import (
     open_llm,
     provenance,
 )
-from scalebayes.datasets.public import gadre, olmo_ladder_checkpoints, regmix
+from scalebayes.datasets.downloads import DownloadError, get, sources
+from scalebayes.datasets.public import gadre, olmo_ladder_checkpoints, regmix, sloth
 
 __all__ = [
     "BUNDLED",
+    "DownloadError",
     "benchmark_facts",
     "gadre",
+    "get",
     "olmo_ladder",
     "olmo_ladder_checkpoints",
     "open_llm",
     "provenance",
     "read",
     "regmix",
+    "sloth",
+    "sources",
 ]

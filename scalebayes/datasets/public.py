@@ -1,15 +1,67 @@
-"""Readers of larger public tables, in the folder that the environment variable SCALEBAYES_DATA names."""
+"""Readers of larger public tables, in the data folder; `scalebayes data get` puts them there."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from scalebayes.csv_files import read
-from scalebayes.datasets.bundled import provenance
+from scalebayes.csv_files import locate, read
+from scalebayes.datasets.bundled import UNITS, benchmark_facts, provenance
 from scalebayes.observations import Observations
+from scalebayes.validation import ObservationsError
+
+SLOTH_BENCHMARKS = {
+    "MMLU": "mmlu",
+    "ARC": "arc_challenge",
+    "HellaSwag": "hellaswag",
+    "Winogrande": "winogrande",
+    "TruthfulQA": "truthfulqa",
+    "GSM8K": "gsm8k",
+    "IFEval": "ifeval",
+    "BBH": "bbh",
+    "MATH Lvl 5": "math_hard",
+    "GPQA": "gpqa",
+    "MUSR": "musr",
+    "MMLU-PRO": "mmlu_pro",
+}
+"""Column of Sloth's table -> our name of the benchmark."""
 
 REGMIX_TOKENS = {"1M": 1e9, "60M": 1e9, "1B": 25e9}
 """Training tokens of the models of each size."""
+
+
+def sloth() -> Observations:
+    """Return scores of base and instruction-tuned models on the benchmarks of two leaderboards.
+
+    Reads `sloth/data_v2.csv`, the authors' own table.
+
+    Returns:
+        188 models of 68 families, those tuned from others in families of their own but of one lineage,
+        with 12 benchmarks, which go by the names of `benchmark_facts`; 13 token counts are unknown.
+
+    Raises:
+        ObservationsError: the file is missing; the message says where it was looked for.
+
+    References:
+        Maia Polo et al., Sloth: scaling laws for LLM skills to predict multi-benchmark performance
+        across families, 2024. https://arxiv.org/abs/2412.06540. Figures from
+        https://github.com/felipemaiapolo/sloth, MIT licence.
+    """
+    table = _read("sloth/data_v2.csv").rename(columns=SLOTH_BENCHMARKS)
+    facts = benchmark_facts()
+    facts = facts[facts["benchmark"].isin(SLOTH_BENCHMARKS.values())]
+    return Observations.from_wide(
+        table,
+        benchmarks=list(SLOTH_BENCHMARKS.values()),
+        model="Model",
+        family="Family2",
+        lineage="Family",
+        params="#Params (B)",
+        tokens="Pretraining Data Size (T)",
+        units=UNITS,
+        chance=dict(zip(facts["benchmark"], facts["chance"], strict=True)),
+        items=dict(zip(facts["benchmark"], facts["n_items"], strict=True)),
+        extra="ignore",
+    )
 
 
 def gadre() -> Observations:
@@ -30,8 +82,8 @@ def gadre() -> Observations:
         https://arxiv.org/abs/2403.08540. Figures from https://github.com/mlfoundations/scaling,
         MIT licence.
     """
-    losses = read("gadre/losses.csv").rename(columns={"run": "model", "corpus": "family"})
-    scores = read("gadre/scores.csv").rename(columns={"run": "model"})
+    losses = _read("gadre/losses.csv").rename(columns={"run": "model", "corpus": "family"})
+    scores = _read("gadre/scores.csv").rename(columns={"run": "model"})
     models = losses[["model", "family", "params", "tokens"]].drop_duplicates("model")
     return Observations(
         models, scores, losses[["model", "domain", "loss"]].assign(unit="nats/token")
@@ -57,7 +109,7 @@ def regmix() -> Observations:
         Liu et al., RegMix: Data Mixture as Regression for Language Model Pre-training, 2024.
         https://arxiv.org/abs/2407.01492. Figures from https://github.com/sail-sg/regmix, MIT licence.
     """
-    table = read("regmix/mixtures.csv")
+    table = _read("regmix/mixtures.csv")
     weights, losses = (
         [str(column) for column in table if str(column).startswith(prefix)]
         for prefix in ("weight_", "loss_")
@@ -95,7 +147,7 @@ def olmo_ladder_checkpoints() -> Observations:
         Apache-2.0 licence.
     """
     facts = provenance("olmo_ladder")
-    table = read("olmo_ladder/checkpoints.csv").rename(columns={"task": "benchmark"})
+    table = _read("olmo_ladder/checkpoints.csv").rename(columns={"task": "benchmark"})
     table["run"] = table["run"].str.lower()
     table["model"] = table["run"] + " at " + table["checkpoint"].map(str)
     models = table[["model", "run", "params", "tokens"]].drop_duplicates("model")
@@ -111,3 +163,13 @@ def olmo_ladder_checkpoints() -> Observations:
         scores.dropna(subset="score"),
         pd.concat([of_c4.drop_duplicates(), of_task]).dropna(subset="loss"),
     )
+
+
+def _read(path: str) -> pd.DataFrame:
+    """Read a table of a public data set; where it is missing, say how to get it."""
+    try:
+        locate(path)
+    except ObservationsError as missing:
+        name = path.split("/")[0].replace("_", "-")
+        raise ObservationsError(f"{missing}, or run: scalebayes data get {name}") from None
+    return read(path)
