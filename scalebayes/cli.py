@@ -68,7 +68,7 @@ def demo(
     ),
     json: Json = False,
 ) -> None:
-    r"""Predict the largest models of a bundled table from the rest.
+    """Predict the largest models of a bundled table from the rest.
 
     Fits the table without these models, prints a 90% interval beside each of their scores and the
     share of scores inside, and draws the picture.
@@ -185,15 +185,15 @@ def fit_(
     max_tree_depth: Annotated[int, typer.Option(help="At most 2^this steps a draw.")] = 10,
     json: Json = False,
 ) -> None:
-    r"""Fit a law to a table of scores, and save the fit.
+    """Fit a law to a table of scores, and save the fit.
 
     Number of items and chance level of a benchmark with a well-known name are looked up.
 
     \b
     Example:
-      scalebayes fit sloth scores.csv --benchmarks mmlu,gsm8k \
+      scalebayes fit sloth scores.csv --benchmarks mmlu,gsm8k \\
           --units params=1e9,tokens=1e12 --out fit.nc
-      scalebayes fit ladder runs.csv --benchmarks mmlu,piqa \
+      scalebayes fit ladder runs.csv --benchmarks mmlu,piqa \\
           --loss c4=c4_loss:nats/token --feature c4 --out ladder.nc
     """
     import scalebayes as sb
@@ -267,11 +267,11 @@ def predict(
     csv: Csv = None,
     json: Json = False,
 ) -> None:
-    r"""Predict models that need not exist yet, with intervals.
+    """Predict models that need not exist yet, with intervals.
 
     \b
     Example:
-      scalebayes predict fit.nc --model llama-3.1-405b --family llama-3.1 \
+      scalebayes predict fit.nc --model llama-3.1-405b --family llama-3.1 \\
           --params 405e9 --tokens 15e12
     """
     import scalebayes as sb
@@ -322,11 +322,11 @@ def mixture(
     csv: Csv = None,
     json: Json = False,
 ) -> None:
-    r"""Find the mixture of training data that a fit of flp-m holds for the best, with intervals.
+    """Find the mixture of training data that a fit of flp-m holds for the best, with intervals.
 
     \b
     Example:
-      scalebayes mixture fit.nc --family mine --params 1e9 --tokens 25e9 \
+      scalebayes mixture fit.nc --family mine --params 1e9 --tokens 25e9 \\
           --minimise pile_cc=1
     """
     import scalebayes as sb
@@ -352,7 +352,7 @@ def mixture(
 
 @app.command()
 def summary(fit: Saved, csv: Csv = None, json: Json = False) -> None:
-    r"""Tell what a fit is: law, data, verdict, timings, priors.
+    """Tell what a fit is: law, data, verdict, timings, priors.
 
     \b
     Example:
@@ -392,7 +392,7 @@ def skills(
     ] = None,
     json: Json = False,
 ) -> None:
-    r"""Show the skills of a fit: loadings, models, families.
+    """Show the skills of a fit: loadings, models, families.
 
     \b
     Example:
@@ -444,7 +444,7 @@ def get(
     force: Annotated[bool, typer.Option("--force", help="Download again what is there.")] = False,
     json: Json = False,
 ) -> None:
-    r"""Download a public data set and convert it into tables, unless it is there.
+    """Download a public data set and convert it into tables, unless it is there.
 
     The tables go to the folder that SCALEBAYES_DATA names, or to the user's cache.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpyro
 import pandas as pd
 import xarray as xr
 from numpyro import handlers
@@ -17,7 +18,7 @@ from scipy.special import logsumexp
 
 from scalebayes.laws import LAWS
 from scalebayes.laws.law import from_specification, specification
-from scalebayes.levels import check_mixtures, given, positions
+from scalebayes.levels import check_mixtures, given, local_dim, positions
 from scalebayes.observations import Observations
 from scalebayes.posterior import Average, Fit
 from scalebayes.programs import over_draws
@@ -145,7 +146,7 @@ def predictive_draws(
             f"{quoted(fit.tree['log_likelihood'].data_vars)}, but is {of!r}"
         )
     design = design_of_models(fit, models, new_families)
-    values = at_cells(fit, design, seed)[of][kind]
+    values = at_cells(fit, design, seed, typical=kind == "mean")[of][kind]
     _, column = CELL[of]
     names, columns = design.labels("model"), design.labels(column)
     posterior = fit.tree["posterior"]
@@ -253,13 +254,24 @@ def posterior_predictive(fit: Fit, *, seed: int = 0) -> Fit:
     return replace(fit, tree=tree)
 
 
-def at_cells(fit: Fit, design: Design, seed: int, *, joint: bool = False) -> dict[str, Any]:
-    """Means, observations and log densities at the cells of a design, shape (chain, draw, cell)."""
+def at_cells(
+    fit: Fit, design: Design, seed: int, *, joint: bool = False, typical: bool = False
+) -> dict[str, Any]:
+    """Means, observations and log densities at the cells of a design, shape (chain, draw, cell).
+
+    Args:
+        fit: The fit.
+        design: The cells.
+        seed: Seed of what is drawn.
+        joint: Whether the joint density of what is not observed is among them.
+        typical: Whether a new run is one like the others, and has no luck of its own.
+    """
+    typical = typical and any(local_dim(fit.law, str(k)) == "run" for k in fit.tree["log_prior"])
     sizes = fit.tree["posterior"].sizes
     shape = sizes["chain"], sizes["draw"]
     with jax.enable_x64(fit.provenance["settings"]["x64"]):
         keys = jax.random.split(jax.random.key(seed), shape[0] * shape[1])
-        run = _predictor(json.dumps(specification(fit.law)), joint)
+        run = _predictor(json.dumps(specification(fit.law)), joint, typical)
         result = run(fit.draws(), keys, design, positions(fit, design))
     return jax.tree.map(lambda v: np.asarray(v).reshape(*shape, -1), result)
 
@@ -367,12 +379,18 @@ def _check_mixtures(known: pd.DataFrame, asked: pd.DataFrame) -> None:
 
 
 @functools.lru_cache(maxsize=16)
-def _predictor(law_json: str, joint: bool = False) -> Callable[..., Any]:
+def _predictor(law_json: str, joint: bool = False, typical: bool = False) -> Callable[..., Any]:
     law = from_specification(json.loads(law_json), LAWS)
+
+    def like_others(site: Any) -> Any:
+        if local_dim(law, site["name"]) == "run":
+            return jnp.broadcast_to(site["fn"].mean, site["fn"].shape())
+        return site["fn"].sample(numpyro.prng_key())
 
     def one(draw: dict[str, Any], key: Any, design: Design, position: dict[str, Any]) -> Any:
         effects, noise, noise_of_losses = jax.random.split(key, 3)
-        model = handlers.seed(given(law, draw, position), effects)
+        fill = like_others if typical else None
+        model = handlers.seed(given(law, draw, position, fill), effects)
         trace = handlers.trace(model).get_trace(design)
         found = {}
         if "score" in trace:
