@@ -68,7 +68,14 @@ def sample_chains(law: Law, design: Design, settings: Settings, progress: bool) 
         tuple(sorted(dense_sites(law, design))),
     )
     keys = jax.random.split(jax.random.key(settings.seed), settings.chains)
-    runs: list[Any] = [keys] if vectorized else list(keys)
+    rng = np.random.default_rng(settings.seed)  # a compiled generator for each site takes longer
+    shift = {
+        name: rng.uniform(-1.0, 1.0, (settings.chains, *shape))
+        for name, shape in site_shapes(law, design).items()
+    }
+    runs: list[Any] = [(keys, shift)]
+    if not vectorized:
+        runs = [(key, {k: v[i] for k, v in shift.items()}) for i, key in enumerate(keys)]
     windows = build_adaptation_schedule(settings.warmup)
 
     with (
@@ -98,7 +105,7 @@ def sample_chains(law: Law, design: Design, settings: Settings, progress: bool) 
                     bar.update(task, advance=n, description="sampling")
             return state, jax.tree.map(lambda *v: np.concatenate(v, axis), *kept)
 
-        states: Sequence[Any] = [start(key, design) for key in runs]
+        states: Sequence[Any] = [start(*run, design) for run in runs]
         jax.block_until_ready(advance(states[0], design, 0))  # compile once, before the threads do
         for number, window in enumerate(windows):
             length = window.end - window.start + 1
@@ -191,20 +198,30 @@ def _metric(draws: np.ndarray, dense: bool) -> tuple[np.ndarray, np.ndarray, np.
     return covariance, solve_triangular(inverse_root, np.eye(d), lower=True), inverse_root
 
 
-def _near_prior_mean(site: dict[str, Any]) -> Any:
-    """Starting value of a site: its prior mean, moved by up to one sd on the unconstrained scale.
+def _near_prior_means(law: Law, design: Design, shift: dict[str, Any]) -> dict[str, Any]:
+    """Where a chain starts: prior means moved by so many standard deviations, all unconstrained.
 
     Chains start apart, and in contrast to the medians of prior draws there is little to compile.
     """
-    if site["type"] != "sample" or site["is_observed"]:
-        return None
-    fn = site["fn"]
-    to_support = biject_to(fn.support)
-    centre, sd = jax.jvp(to_support.inv, (1.0 * fn.mean,), (jnp.sqrt(fn.variance),))
-    known = jnp.isfinite(centre) & jnp.isfinite(sd)  # a heavy-tailed prior has no moments
-    centre, sd = jnp.where(known, centre, 0.0), jnp.where(known, sd, 1.0)
-    shift = jax.random.uniform(site["kwargs"]["rng_key"], jnp.shape(centre), minval=-1.0)
-    return to_support(centre + sd * shift)
+    start = {}
+
+    def value(site: dict[str, Any]) -> Any:
+        name = site["name"]
+        if name not in shift:
+            return None
+        fn = site["fn"]
+        to_support = biject_to(fn.support)
+        shape = jnp.shape(shift[name])
+        mean, sd = (jnp.broadcast_to(1.0 * v, shape) for v in (fn.mean, jnp.sqrt(fn.variance)))
+        centre, sd = jax.jvp(to_support.inv, (mean,), (sd,))
+        known = jnp.isfinite(centre) & jnp.isfinite(sd)  # a heavy-tailed prior has no moments
+        start[name] = jnp.where(known, centre, 0.0) + jnp.where(known, sd, 1.0) * shift[name]
+        return to_support(start[name])
+
+    handlers.trace(handlers.substitute(handlers.seed(law, 0), substitute_fn=value)).get_trace(
+        design
+    )
+    return start
 
 
 @functools.lru_cache(maxsize=16)
@@ -218,11 +235,10 @@ def _program(
         target_accept_prob=target_accept,
         max_tree_depth=(min(max_tree_depth, WARMUP_TREE_DEPTH), max_tree_depth),
         dense_mass=[dense],
-        init_strategy=functools.partial(_near_prior_mean),
     )
 
-    def start(key: jax.Array, design: Design) -> Any:
-        return kernel.init(key, warmup, None, (design,), {})
+    def start(key: jax.Array, shift: dict[str, Any], design: Design) -> Any:
+        return kernel.init(key, warmup, _near_prior_means(law, design, shift), (design,), {})
 
     def advance(state: Any, design: Design, n: jax.Array) -> Any:
         def step(i: jax.Array, carry: Any) -> Any:
@@ -254,7 +270,7 @@ def _kept(state: Any) -> dict[str, Any]:
 def _compiled(vectorized: bool, *key: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
     start, advance = _program(*key)
     if vectorized:
-        start, advance = jax.vmap(start, (0, None)), jax.vmap(advance, (0, None, None))
+        start, advance = jax.vmap(start, (0, 0, None)), jax.vmap(advance, (0, None, None))
     return jax.jit(start), jax.jit(advance)
 
 
@@ -263,18 +279,17 @@ def dense_sites(law: Law, design: Design) -> set[str]:
 
     The effects of families are among them where families are few.
     """
-    names: set[str] = set()
-    few_families = len(design.labels("family")) <= FEW
+    learned = {None, "family"} if len(design.labels("family")) <= FEW else {None}
+    return {name for name in site_shapes(law, design) if local_dim(law, name) in learned}
 
-    def visit() -> None:
+
+def site_shapes(law: Law, design: Design) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the sampled sites."""
+
+    def values() -> dict[str, Any]:
         trace = handlers.trace(handlers.seed(law, 0)).get_trace(design)
-        names.update(
-            name
-            for name, site in trace.items()
-            if site["type"] == "sample"
-            and not site["is_observed"]
-            and ((dim := local_dim(law, name)) is None or (dim == "family" and few_families))
-        )
+        sites = {k: s for k, s in trace.items() if s["type"] == "sample" and not s["is_observed"]}
+        return {k: jnp.asarray(s["value"]) for k, s in sites.items()}
 
-    jax.eval_shape(visit)  # names and shapes need no random numbers
-    return names
+    found = jax.eval_shape(values)  # which needs no random numbers
+    return {name: value.shape for name, value in found.items()}

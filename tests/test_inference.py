@@ -214,7 +214,10 @@ def test_chains_share_metric_and_step_size(fitted: sb.Fit) -> None:
     reflection = fitted.law.reflection(fitted.design)
     rng = np.random.default_rng(0)
     with jax.enable_x64(True):
-        states = [start(key, fitted.design) for key in jax.random.split(jax.random.key(0), 2)]
+        shapes = chains.site_shapes(fitted.law, fitted.design).items()
+        shift = {name: rng.uniform(-1, 1, shape) for name, shape in shapes}
+        keys = jax.random.split(jax.random.key(0), 2)
+        states = [start(key, shift, fitted.design) for key in keys]
         z = {k: 3 + rng.normal(size=(2, 200, *v.shape)) for k, v in states[0].z.items()}
         for name, sign in reflection.items():
             z[name][1] *= sign  # the second chain is in the mirrored mode
