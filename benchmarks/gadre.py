@@ -25,7 +25,7 @@ SMALLEST_LARGE = 1e9
 
 
 def main() -> None:
-    args = options(__doc__, draws=1000, warmup=1000, chains=2).parse_args()
+    args = options(__doc__, draws=600, warmup=1000, chains=4).parse_args()
     use_data("gadre")
     warnings.simplefilter("ignore", ConvergenceWarning)  # verdicts are reported
     args.out.mkdir(parents=True, exist_ok=True)

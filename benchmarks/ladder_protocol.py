@@ -67,6 +67,11 @@ def main() -> None:
     report(args, summary)
 
 
+def settings(args):  # type: ignore[no-untyped-def]
+    """Sizes of a fit, and steps short enough for the funnel that runs of a single size leave."""
+    return sizes(args) | {"target_accept": 0.97}
+
+
 def roll(observations, args):  # type: ignore[no-untyped-def]
     """Each size from the smaller ones, by every law and by the naive way."""
     rows, verdicts = [], {}
@@ -77,7 +82,7 @@ def roll(observations, args):  # type: ignore[no-untyped-def]
         truth = target.scores.rename(columns={"score": "observed"})
         for name, law in LAWS.items():
             fit = sb.fit(
-                law, observations, seed=number, hold_out=[*larger, *TARGETS], **sizes(args)
+                law, observations, seed=number, hold_out=[*larger, *TARGETS], **settings(args)
             )
             verdicts[f"{name}, {models[0]}"] = fit.verdict
             print(f"{name} -> {models[0]}: {fit.verdict}", fit.provenance["seconds"], flush=True)
@@ -85,7 +90,7 @@ def roll(observations, args):  # type: ignore[no-untyped-def]
             rows.append(scored(draws, truth).assign(method=name, fold=models[0]))
         if number == len(small) - 1:  # three smaller sizes, as an average needs
             average = sb.fit_average(
-                LAWS, observations, seed=number, hold_out=[*larger, *TARGETS], **sizes(args)
+                LAWS, observations, seed=number, hold_out=[*larger, *TARGETS], **settings(args)
             )
             print(average.evidence.round(2).to_string(), average.weights, flush=True)
             draws = sb.predictive_draws(average, target.models)["score"]
@@ -99,7 +104,7 @@ def roll(observations, args):  # type: ignore[no-untyped-def]
 
 def targets(observations, args, verdicts):  # type: ignore[no-untyped-def]
     """The two large runs, and the authors' forecast of a larger one."""
-    average = sb.fit_average(LAWS, observations, seed=0, hold_out=TARGETS, **sizes(args))
+    average = sb.fit_average(LAWS, observations, seed=0, hold_out=TARGETS, **settings(args))
     verdicts |= {f"{k}, all": fit.verdict for k, fit in average.fits.items()}
     target = observations.only(models=TARGETS)
     truth = target.scores.rename(columns={"score": "observed"})

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import scoringrules
+from arviz_stats.ecdf_utils import ecdf_pit
 
 from scalebayes.prediction import summary
 
@@ -134,16 +135,25 @@ def groups(table: pd.DataFrame, by: str | None) -> pd.Series:
     return table[by]
 
 
-def coverage(held: HeldOut, levels: Sequence[float] | None = None) -> pd.DataFrame:
-    """Share of scores inside the central intervals of every probability: level, coverage.
+def coverage(held: HeldOut, prob: float = 0.95) -> pd.DataFrame:
+    """Share of scores inside the central intervals of every probability.
 
     Args:
         held: Predictions and what was observed.
-        levels: Probabilities; by default 0.01 to 0.99.
+        prob: Probability of the band.
+
+    Returns:
+        level, coverage, and lower and upper: the whole curve of independent scores that are predicted
+        with perfect calibration lies between them with the given probability. Scores of one model
+        or family err together, so that theirs may leave it more often.
+
+    References:
+        Säilynoja, Bürkner and Vehtari, Graphical test for discrete uniformity, 2022.
+        https://arxiv.org/abs/2103.10522
     """
-    at = np.arange(1, 100) / 100 if levels is None else np.asarray(levels)
     away = np.abs(2 * scores(held)["pit"].to_numpy() - 1)
-    return pd.DataFrame({"level": at, "coverage": (away[:, None] <= at).mean(axis=0)})
+    found = ecdf_pit(away, ci_prob=prob, n_simulations=1000)
+    return pd.DataFrame(dict(zip(("level", "coverage", "lower", "upper"), found, strict=True)))
 
 
 def conformal_prob(held: HeldOut, prob: float) -> float:

@@ -93,8 +93,8 @@ warnings.simplefilter("ignore")
 import scalebayes as sb
 from conftest import table
 from scalebayes.simulation import simulate
-law = sb.SizeAndTokens()
-observations, _ = simulate(law, table(4, 3), seed=0)
+law = sb.FamilyIntercept()
+observations, _ = simulate(law, table(3, 2), seed=0)
 fit = sb.fit(law, observations, seed=5, draws=20, warmup=50, chains=2, progress=False)
 print(repr(fit.tree["posterior"]["mu"].to_numpy().sum()))
 """

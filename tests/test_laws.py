@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -35,6 +36,15 @@ VARIANTS = {
     "FLP, a line": sb.Flp(scores="linear", floor="known"),
     "FLP-M, a network": sb.FlpM(scores="network"),
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick_to_compile() -> Iterator[None]:
+    """Programs that run once are not worth the compiler's optimisations."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
 
 every_law = pytest.mark.parametrize("law", VARIANTS.values(), ids=VARIANTS.keys())
 

@@ -205,10 +205,7 @@ def test_checkpoints_of_a_run_are_not_evidence_of_their_own() -> None:
             if together:
                 new = table.models.iloc[-1:].assign(params=1e9, tokens=2e10)
                 pair = pd.concat([new.assign(model=name, run=name) for name in "ab"])
-                typical, lucky = (
-                    sb.predictive_draws(fit, pair, kind=kind)["score"] for kind in ("mean", "score")
-                )
+                typical = sb.predictive_draws(fit, pair, kind="mean")["score"]
                 assert (typical.isel(model=0) == typical.isel(model=1)).all()
-                assert (lucky.isel(model=0) != lucky.isel(model=1)).mean() > 0.9
     assert np.mean(found[True]) >= 0.75
     assert np.mean(found[False]) <= np.mean(found[True]) - 0.15

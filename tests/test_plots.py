@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scalebayes.plots import interval_panels, intervals
+from scalebayes.plots import calibration, interval_panels, intervals
 
 mpl.use("Agg")
 
@@ -118,3 +118,33 @@ def test_tables_that_cannot_be_drawn_are_refused(table, broken, says):
 def test_an_unknown_grouping_is_refused(table):
     with pytest.raises(ValueError, match="'family'"):
         interval_panels(table, by="family")
+
+
+def held_out_tables():
+    rng = np.random.default_rng(0)
+    scores = pd.DataFrame({"fold": "a", "model": [f"m{i}" for i in range(40)]})
+    scores["pit"] = np.linspace(0.01, 0.99, 40)
+    level = np.linspace(0, 1, 40)
+    coverage = pd.DataFrame({"level": level, "coverage": rng.uniform(size=40)})
+    coverage = coverage.assign(lower=level - 0.1, upper=level + 0.1)
+    groups = pd.DataFrame({"distance": ["near", "far"], "scores": [30, 10], "crps": [1.0, 3.0]})
+    return scores, coverage, groups.assign(coverage_90=[0.9, 0.7])
+
+
+def test_calibration_draws_what_the_tables_say():
+    scores, coverage, groups = held_out_tables()
+    figure = calibration(scores, coverage, groups)
+    one, two, three = figure.axes
+    np.testing.assert_array_equal(one.lines[1].get_ydata(), coverage["coverage"])
+    assert [p.get_height() for p in two.patches] == [4] * 10
+    assert [p.get_height() for p in three.patches] == [1.0, 3.0]
+    near, far = (t for t in three.texts if "%" in t.get_text())
+    assert (near.get_text(), far.get_text()) == ("90%\nof 30", "70%\nof 10")
+    assert near.get_weight() != far.get_weight()
+    assert "40 held-out scores of 40 models" in figure.get_supxlabel()
+
+
+def test_calibration_of_nothing_is_refused():
+    scores, coverage, groups = held_out_tables()
+    with pytest.raises(ValueError, match="a table of groups with at least one row"):
+        calibration(scores, coverage, groups.head(0))
