@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from scalebayes.posterior import Fit
 
 By = Literal["larger", "family", "model", "score"]
+Method = Literal["stacking", "bb-pseudo-bma", "pseudo-bma"]
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,9 @@ class Comparison:
     Attributes:
         by: What was left out at a time: `larger`, `family`, `model` or `score`.
         table: ArviZ's comparison, best law first: rank, elpd (sum of log predictive densities), p,
-            elpd_diff and its standard error dse, se, weight (see `averaging.stacking`), warning (a
-            density that importance sampling cannot tell), and pieces (how many sums se and dse rest on).
+            elpd_diff and its standard error dse, se, weight, warning (a density that importance
+            sampling cannot tell), pieces (how many se and dse rest on), and failed (how many of the
+            law's refits do not pass their checks).
         evidence: One row a piece: fold, n_scores, and a column a law with the log of its joint predictive
             density of the scores of that piece.
         pareto_k: Pareto k of importance sampling, a row a piece and a column a law; NaN where a density
@@ -86,6 +88,7 @@ def compare(
     by: By = "larger",
     keep: Sequence[int] = (1, 2),
     refit: bool = True,
+    method: Method = "stacking",
     folder: str | Path | None = None,
     jobs: int = 1,
 ) -> Comparison:
@@ -101,6 +104,8 @@ def compare(
             (models of a law with losses: by refits).
         keep: For `larger`, how many sizes of the family stay, one fold each.
         refit: Whether to refit without the models, or scores, that importance sampling cannot tell.
+        method: How weights are made: `stacking` (see `averaging.stacking`), or ArviZ's pseudo-BMA with
+            the Bayesian bootstrap or without.
         folder: Where finished refits are kept; an interrupted comparison goes on there.
         jobs: How many refits at once, see `cross_validate`.
 
@@ -124,7 +129,7 @@ def compare(
     evidence = labels.assign(**{n: p.log_density for n, p in pieces.items()})
     pareto_k = labels[["fold"]].assign(**{n: p.pareto_k for n, p in pieces.items()})
     held = {name: p.held for name, p in pieces.items() if p.held is not None}
-    return Comparison(by, _table(evidence, pieces), evidence, pareto_k, held)
+    return Comparison(by, _table(evidence, pieces, method), evidence, pareto_k, held)
 
 
 @dataclass(frozen=True)
@@ -212,8 +217,8 @@ def _of_models(law_json: str) -> Callable[..., Any]:
     return over_draws(one, 1)
 
 
-def _table(evidence: pd.DataFrame, pieces: Mapping[str, _Pieces]) -> pd.DataFrame:
-    """ArviZ's table, with the weights of stacking."""
+def _table(evidence: pd.DataFrame, pieces: Mapping[str, _Pieces], method: Method) -> pd.DataFrame:
+    """ArviZ's table; stacking by posterior means of weights, which a few pieces do not push to 0 or 1."""
     names = list(pieces)
     density = evidence[names].to_numpy()
     n = len(density)
@@ -236,9 +241,12 @@ def _table(evidence: pd.DataFrame, pieces: Mapping[str, _Pieces]) -> pd.DataFram
     }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # ArviZ 0.8 on pandas 3.1
-        table = arviz_stats.compare(data)
-    weights = dict(zip(names, stacking(density), strict=True))
-    return table.assign(weight=[weights[name] for name in table.index], pieces=n)
+        table = arviz_stats.compare(data, method=method)
+    if method == "stacking":
+        table["weight"] = pd.Series(stacking(density), names)
+    refits = {k: p.held.folds["passed"] for k, p in pieces.items() if p.held is not None}
+    failed = pd.Series({name: int((~refits[name]).sum()) for name in refits}, dtype=int)
+    return table.assign(pieces=n, failed=failed.reindex(table.index, fill_value=0))
 
 
 def _check_rows(fits: Mapping[str, Fit]) -> None:

@@ -302,6 +302,8 @@ def test_the_right_law_predicts_larger_models_better(by_larger: sb.Comparison) -
     assert (table["pieces"] == 6).all()
     assert sum(by_larger.weights.values()) == pytest.approx(1)
     assert by_larger.weights["right"] > 0.8
+    passed = by_larger.held["wrong"].folds["passed"]
+    assert table["failed"]["wrong"] == (~passed).sum()
 
 
 def test_an_average_has_the_draws_and_densities_of_its_parts(
@@ -344,6 +346,10 @@ def test_scores_one_at_a_time(fits: dict[str, sb.Fit]) -> None:
     assert len(found.evidence) == 72
     assert found.evidence["fold"][1] == "f0-0 / gsm"
     assert list(found.table.index) == ["right", "wrong"]
+    other = sb.compare(fits, by="score", refit=False, method="pseudo-bma")
+    difference = found.table["elpd"]["right"] - found.table["elpd"]["wrong"]
+    assert other.weights["right"] == pytest.approx(1 / (1 + np.exp(-difference)))
+    assert (found.table["failed"] == 0).all()
     with pytest.raises(ValueError, match="has no predictions of all pieces"):
         found.average()
 
