@@ -12,12 +12,10 @@ from __future__ import annotations
 import time
 import warnings
 
-import numpy as np
 import pandas as pd
-import scoringrules
 
 import scalebayes as sb
-from benchmarks.runs import inside, options, report, sizes
+from benchmarks.runs import inside, options, report, scored, sizes
 from benchmarks.sloth_data import BENCHMARKS, protocol, published
 from scalebayes.diagnostics import ConvergenceWarning
 
@@ -46,7 +44,7 @@ def main() -> None:
                 **sizes(args),
             )
         verdicts[number] = fit.verdict
-        rows.append(scored(fit, observations, fold.predicted, benchmarks).assign(fold=number))
+        rows.append(judged(fit, observations, fold.predicted, benchmarks).assign(fold=number))
         steps = float(fit.tree["sample_stats"]["n_steps"].mean())
         print(
             f"fold {number:2d} {'+'.join(fold.families):<40.40} "
@@ -89,30 +87,15 @@ def main() -> None:
     )
 
 
-def scored(
+def judged(
     fit: sb.Fit, observations: sb.Observations, models: tuple[str, ...], benchmarks: list[str]
 ) -> pd.DataFrame:
     """Predictions beside the truth: error of the median, CRPS and log score of each cell."""
-    draws = sb.predictive_draws(fit, observations.models)[
-        "score"
-    ]  # all models: one shape, one program
-    table = sb.predict(fit, observations.models).merge(
-        sb.log_score(fit, observations)[["model", "benchmark", "score", "log_score"]],
-        on=["model", "benchmark"],
-    )
-    table = table[table["model"].isin(models) & table["benchmark"].isin(benchmarks)]
-    draws = draws.stack(sample=("chain", "draw"))
-    table = table.rename(columns={"score": "observed"})
-    ensembles = np.stack(
-        [
-            draws.sel(model=m, benchmark=b).to_numpy()
-            for m, b in zip(table["model"], table["benchmark"], strict=True)
-        ]
-    )
-    return table.assign(
-        error=(table["median"] - table["observed"]).abs(),
-        crps=scoringrules.crps_ensemble(table["observed"].to_numpy(), ensembles),
-    )
+    truth = sb.log_score(fit, observations).rename(columns={"score": "observed"})
+    truth = truth[truth["model"].isin(models) & truth["benchmark"].isin(benchmarks)]
+    draws = sb.predictive_draws(fit, observations.models)["score"]  # all models: one program
+    table = scored(draws, truth).merge(truth[["model", "benchmark", "log_score"]])
+    return table.merge(observations.models[["model", "family"]], on="model")
 
 
 if __name__ == "__main__":

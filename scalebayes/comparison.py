@@ -190,18 +190,22 @@ def _importance(fit: Fit, models: list[str] | None) -> ELPDData:
     """Leave-one-out of scores, or of models, by Pareto-smoothed importance sampling."""
     tree = fit.tree
     if models is not None:
-        run = _of_models(json.dumps(specification(fit.law)))
-        with jax.enable_x64(fit.provenance["settings"]["x64"]):
-            joint = np.asarray(run(fit.draws(), fit.design))
         at = [fit.design.labels("model").index(m) for m in models]
-        sizes = tree["posterior"].sizes
-        joint = joint[:, at].reshape(sizes["chain"], sizes["draw"], -1)
+        joint = joint_of_models(fit)[..., at]
         tree = from_dict({"posterior": {"joint": joint}, "log_likelihood": {"score": joint}})
     n = tree["posterior"].sizes["chain"] * tree["posterior"].sizes["draw"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of large k, which is what the table tells
         reff = min(1.0, fit.verdict.min_ess_bulk / n)
         return arviz_stats.loo(tree, pointwise=True, var_name="score", reff=reff)
+
+
+def joint_of_models(fit: Fit) -> np.ndarray:
+    """Joint log density of each model's scores at each draw, shape (chain, draw, model)."""
+    run = _of_models(json.dumps(specification(fit.law)))
+    sizes = fit.tree["posterior"].sizes
+    with jax.enable_x64(fit.provenance["settings"]["x64"]):
+        return np.asarray(run(fit.draws(), fit.design)).reshape(sizes["chain"], sizes["draw"], -1)
 
 
 @functools.lru_cache(maxsize=16)

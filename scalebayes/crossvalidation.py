@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from arviz_stats.base import array_stats
 from scipy.special import logsumexp
 
 from scalebayes.diagnostics import ConvergenceWarning
@@ -45,8 +46,8 @@ class HeldOut:
             density), distance (decades of training FLOPs past the largest model of its family that the
             fit has seen; NaN for a family that it has not), family_size (how many it has seen).
         draws: Joint predictive draws of the scores of a fold, shape (score, sample).
-        folds: One row a fold: fold, n_models, n_scores, log_score (of all its scores jointly), passed
-            (whether the fit passes its checks) and verdict.
+        folds: One row a fold: fold, n_models, n_scores, log_score (of all its scores jointly) and its
+            Monte Carlo error log_score_se, passed (whether the fit passes its checks) and verdict.
     """
 
     cells: pd.DataFrame
@@ -83,7 +84,8 @@ def held_out(
     rows = np.flatnonzero(~np.asarray(design.observed))
     draws = found["score"]["score"].reshape(-1, len(design.score))[:, rows]
     density = found["log_density"].reshape(-1, len(design.score))[:, rows]
-    joint = found["joint_log_density"].reshape(-1)
+    joint = found["joint_log_density"][..., 0]  # (chain, draw)
+    relative = np.exp(joint - joint.max())
     cells = _cells(fit, design, rows).assign(
         fold=name, log_score=logsumexp(density, axis=0) - np.log(len(density))
     )
@@ -92,7 +94,8 @@ def held_out(
             "fold": [name],
             "n_models": [cells["model"].nunique()],
             "n_scores": [len(cells)],
-            "log_score": [float(logsumexp(joint) - np.log(len(joint)))],
+            "log_score": [float(logsumexp(joint) - np.log(joint.size))],
+            "log_score_se": [float(array_stats.mcse(relative) / relative.mean())],
             "passed": [fit.verdict.passed],
             "verdict": [str(fit.verdict)],
         }

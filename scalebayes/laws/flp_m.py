@@ -39,7 +39,7 @@ from numpyro import deterministic, plate, sample
 from numpyro import distributions as dist
 
 from scalebayes.laws.law import prior
-from scalebayes.laws.losses import Curve, Drive, Place, TwoSteps
+from scalebayes.laws.losses import Curve, Drive, Place, TwoSteps, worth_of_losses
 from scalebayes.laws.scores import observe, response
 
 if TYPE_CHECKING:
@@ -207,10 +207,7 @@ class FlpM(TwoSteps):
 
     def _falling(self, design: Design, x: Array) -> tuple[Array, Array]:
         """Abilities that fall with every loss, (model, benchmark), and slopes (benchmark, model, domain)."""
-        typical, spread = sample("slope", self.slope), sample("slope_spread", self.spread)
-        uneven = sample("uneven", self.uneven)
-        with plate("benchmark", len(design.labels("benchmark"))):
-            k = jnp.exp(sample("log_k", dist.Normal(typical, spread)))
+        k, uneven = worth_of_losses(design, self), sample("uneven", self.uneven)
         with (
             plate("benchmark", len(design.labels("benchmark")), dim=-2),
             plate("domain", x.shape[1], dim=-1),
