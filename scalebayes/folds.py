@@ -62,21 +62,20 @@ def larger(observations: Observations, keep: Sequence[int] = (1, 2)) -> list[Fol
 
 def each_model(observations: Observations) -> list[Fold]:
     """Leave one model out, with all checkpoints of its run."""
-    models, scored = observations.models, set(observations.scores["model"])
-    return [
-        Fold(str(run), tuple(own["model"]))
-        for run, own in models.groupby("run", sort=False)
-        if scored & set(own["model"])
-    ]
+    return _each(observations, "run")
 
 
 def each_family(observations: Observations) -> list[Fold]:
     """Leave one family out."""
-    models, scored = observations.models, set(observations.scores["model"])
+    return _each(observations, "family")
+
+
+def _each(observations: Observations, column: str) -> list[Fold]:
+    scored = set(observations.scores["model"])
     return [
-        Fold(str(family), tuple(own["model"]))
-        for family, own in models.groupby("family", sort=False)
-        if scored & set(own["model"])
+        Fold(str(name), tuple(models["model"]))
+        for name, models in observations.models.groupby(column, sort=False)
+        if scored & set(models["model"])
     ]
 
 
