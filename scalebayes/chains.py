@@ -77,6 +77,7 @@ def sample_chains(law: Law, design: Design, settings: Settings, progress: bool) 
     if not vectorized:
         runs = [(key, {k: v[i] for k, v in shift.items()}) for i, key in enumerate(keys)]
     windows = build_adaptation_schedule(settings.warmup)
+    even = getattr(law, "even", ())
 
     with (
         Progress(
@@ -112,7 +113,7 @@ def sample_chains(law: Law, design: Design, settings: Settings, progress: bool) 
             states, kept = zip(*pool.map(run, states, [length] * len(runs)), strict=True)
             if 0 < number < len(windows) - 1:  # where each chain has just adapted its own
                 z = _joined(kept, vectorized)["z"]
-                states = _with_one_mass(states, z, law.reflection(design))
+                states = _with_one_mass(states, z, law.reflection(design), even)
         states = _with_one_step_size(states)
         _, kept = zip(*pool.map(run, states, [settings.draws] * len(runs)), strict=True)
     return _joined(kept, vectorized)
@@ -124,28 +125,33 @@ def _joined(kept: tuple[dict[str, Any], ...], vectorized: bool) -> dict[str, Any
 
 
 def _mirrored(
-    z: dict[str, np.ndarray], reflection: dict[str, np.ndarray]
+    z: dict[str, np.ndarray], reflection: dict[str, np.ndarray], even: Sequence[str]
 ) -> list[dict[str, np.ndarray]]:
-    """For each chain, signs (chain, 1, ...) by site that bring all chains to its side of the reflection."""
+    """For each chain, signs (chain, 1, ...) by site that bring all chains to its side of each mirror."""
     n_chain = len(next(iter(z.values())))
     overlap = np.zeros((n_chain, n_chain))  # of the means of the chains, where the reflection acts
     for name, sign in reflection.items():
         mean = (z[name].mean(axis=1) * (sign < 0)).reshape(n_chain, -1)
         overlap += mean @ mean.T
+    side = {name: np.where(z[name].mean(axis=1, keepdims=True) < 0, -1.0, 1.0) for name in even}
     return [
         {
             name: np.where((row < 0).reshape(-1, 1, *[1] * sign.ndim), sign, 1.0)
             for name, sign in reflection.items()
         }
-        for row in overlap
+        | {name: own * own[chain] for name, own in side.items()}
+        for chain, row in enumerate(overlap)
     ]
 
 
 def _with_one_mass(
-    states: Sequence[Any], z: dict[str, np.ndarray], reflection: dict[str, np.ndarray]
+    states: Sequence[Any],
+    z: dict[str, np.ndarray],
+    reflection: dict[str, np.ndarray],
+    even: Sequence[str] = (),
 ) -> list[Any]:
     """The states with the mass matrix that draws z (chain, draw, ...) of all chains suggest."""
-    masses = [_mass(states[0].adapt_state, z, signs) for signs in _mirrored(z, reflection)]
+    masses = [_mass(states[0].adapt_state, z, signs) for signs in _mirrored(z, reflection, even)]
     if states[0].adapt_state.step_size.ndim:  # all chains in one program
         masses = [jax.tree.map(lambda *v: np.stack(v), *masses)]
     return [

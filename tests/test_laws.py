@@ -316,7 +316,10 @@ def test_a_reflection_leaves_the_density_as_it_is(law: Law) -> None:
     data = design.build(table(unknown_tokens=True))
     values = sampled(law, data, 6)
     signs = law.reflection(data)
-    mirrored = {k: v * signs.get(k, 1.0) for k, v in values.items()}
+    rng = np.random.default_rng(0)
+    turned = {k: rng.choice([-1.0, 1.0], values[k].shape) for k in getattr(law, "even", ())}
+    assert bool(turned) == isinstance(law, sb.FlpM)
+    mirrored = {k: v * signs.get(k, 1.0) * turned.get(k, 1.0) for k, v in values.items()}
     one, other = (log_joint(law, v, data)[0] for v in (values, mirrored))
     assert float(one) == pytest.approx(float(other), rel=1e-5)
     assert ("Sloth" in type(law).__name__) == bool(signs)

@@ -131,6 +131,7 @@ class FlpM(TwoSteps):
         "spread_a2": (),
         "log_a2": ("domain",),
         "transfer": (),
+        "T_root": ("domain", "source"),
         "T": ("domain", "source"),
         "rho": (),
         "spread_rho": (),
@@ -145,6 +146,8 @@ class FlpM(TwoSteps):
         "U0": ("benchmark", "hidden"),
         "V": ("benchmark", "hidden"),
     }
+
+    even: ClassVar[tuple[str, ...]] = ("T_root",)
 
     def __post_init__(self) -> None:
         """Refuse choices that mean nothing."""
@@ -175,7 +178,9 @@ class FlpM(TwoSteps):
         deterministic("a1", total - a2_m)
         transfer = sample("transfer", self.transfer)
         with plate("domain", n_domain, dim=-2), plate("source", len(sources), dim=-1):
-            foreign = sample("T", dist.Gamma(0.5, 0.5))  # most sources teach next to nothing
+            # most sources teach next to nothing: T / transfer ~ Gamma(1/2, 1/2), whose root is smooth at 0
+            foreign = sample("T_root", dist.Normal(0.0, 1.0)) ** 2
+        deterministic("T", foreign)
         own = np.array([[k == m for k in sources] for m in domains])
         T = jnp.where(own, 1.0, transfer * foreign)
         share = jnp.asarray(design.mixture) @ T.T

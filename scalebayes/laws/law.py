@@ -32,7 +32,8 @@ class Law(Protocol):
 
     Calling it on a `Design` tells the generative story. It must register the observed scores at the site `score`
     (one dimension, `score_obs`; a `likelihoods.Noisy`) and the deterministic `mu` (model, benchmark), the expected
-    scores.
+    scores. It may name in `even` the sites of which every value alone may change its sign and leave the density
+    the same.
     """
 
     @property
