@@ -23,7 +23,7 @@ from scalebayes.diagnostics import ConvergenceWarning
 
 
 def main() -> None:
-    parser = options(__doc__, draws=1500, warmup=1500, chains=4)
+    parser = options(__doc__, draws=1000, warmup=1000, chains=4)
     parser.add_argument("--small", type=int, default=256, help="runs of 1M to fit")
     parser.add_argument("--anchors", type=int, default=8, help="runs of 60M, and of 1B, to fit")
     args = parser.parse_args()
@@ -37,7 +37,7 @@ def main() -> None:
     anchors = [m for models in larger.values() for m in models[: args.anchors]]
     seen = observations.only(models=[*small, *anchors])
     started = time.perf_counter()
-    fit = sb.fit(sb.FlpM(), seen, seed=0, target_accept=0.95, **sizes(args))
+    fit = sb.fit(sb.FlpM(), seen, seed=0, target_accept=0.98, **sizes(args))
     print(fit.verdict, fit.provenance["seconds"], flush=True)
 
     rows = []
