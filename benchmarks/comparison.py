@@ -5,8 +5,8 @@
 On the published protocol of Sloth, of each group of families only the smallest model stays. Every law
 is fitted once to all scores, for leave-one-out by single scores, and once for each group. The average
 predicts a group with weights from the other groups alone: it has not been told which law is best.
-Scores whose
-Pareto k is above 0.7 are counted; `--refit` fits again without each of them. Writes laws.csv, distance.csv (coverage by extrapolation distance), folds.csv and summary.json.
+Scores whose Pareto k is above 0.7 are counted; `--refit` fits again without each of them. Writes laws.csv,
+distance.csv (coverage by extrapolation distance), folds.csv and summary.json.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ LAWS = {
 
 
 def main() -> None:
-    parser = options(__doc__, draws=1000, warmup=700, chains=2)
+    parser = options(__doc__, draws=800, warmup=600, chains=2)
     parser.add_argument("--leaderboard", choices=BENCHMARKS, default="v1")
     parser.add_argument("--refit", action="store_true", help="where leave-one-out cannot tell")
     args = parser.parse_args()
