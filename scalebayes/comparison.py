@@ -228,9 +228,10 @@ def _table(evidence: pd.DataFrame, pieces: Mapping[str, _Pieces], method: Method
     n = len(density)
     # ArviZ takes exponentials of the terms, which a joint density may not survive; differences remain
     shifted = density - density.max(axis=1, keepdims=True)
+    # ArviZ 1.x names the estimator by the class, 0.8 by an argument
+    result = getattr(arviz_stats.utils, "ELPDDataLOO", functools.partial(ELPDData, kind="loo"))
     data = {
-        name: ELPDData(
-            kind="loo",
+        name: result(
             elpd=density[:, k].sum(),
             se=np.sqrt(n * density[:, k].var()),
             p=pieces[name].p,
