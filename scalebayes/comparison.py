@@ -48,7 +48,7 @@ class Comparison:
     Attributes:
         by: What was left out at a time: `larger`, `family`, `model` or `score`.
         table: ArviZ's comparison, best law first: rank, elpd (sum of log predictive densities), p,
-            elpd_diff and its standard error dse, se, weight, warning (a density that importance
+            elpd_diff (how much lower than the best) and its standard error dse, se, weight, warning (a density that importance
             sampling cannot tell), pieces (how many se and dse rest on), and failed (how many of the
             law's refits do not pass their checks).
         evidence: One row a piece: fold, n_scores, and a column a law with the log of its joint predictive
@@ -238,7 +238,7 @@ def _table(evidence: pd.DataFrame, pieces: Mapping[str, _Pieces], method: Method
             n_samples=0,
             n_data_points=n,
             scale="log",
-            warning=bool((pieces[name].pareto_k > pieces[name].good_k).any()),
+            warning=False,
             good_k=pieces[name].good_k,
             elpd_i=xr.DataArray(shifted[:, k], dims="piece"),
         )
@@ -251,7 +251,14 @@ def _table(evidence: pd.DataFrame, pieces: Mapping[str, _Pieces], method: Method
         table["weight"] = pd.Series(stacking(density), names)
     refits = {k: p.held.folds["passed"] for k, p in pieces.items() if p.held is not None}
     failed = pd.Series({name: int((~refits[name]).sum()) for name in refits}, dtype=int)
-    return table.assign(pieces=n, failed=failed.reindex(table.index, fill_value=0))
+    unknown = {name: bool((p.pareto_k > p.good_k).any()) for name, p in pieces.items()}
+    # versions of ArviZ differ in the sign of differences, and in further columns
+    return table[["rank", "elpd", "p", "elpd_diff", "weight", "se", "dse"]].assign(
+        elpd_diff=table["elpd_diff"].abs(),
+        warning=pd.Series(unknown),
+        pieces=n,
+        failed=failed.reindex(table.index, fill_value=0),
+    )
 
 
 def _check_rows(fits: Mapping[str, Fit]) -> None:
