@@ -48,9 +48,9 @@ class Comparison:
     Attributes:
         by: What was left out at a time: `larger`, `family`, `model` or `score`.
         table: ArviZ's comparison, best law first: rank, elpd (sum of log predictive densities), p,
-            elpd_diff (how much lower than the best) and its standard error dse, se, weight, warning (a density that importance
-            sampling cannot tell), pieces (how many se and dse rest on), and failed (how many of the
-            law's refits do not pass their checks).
+            elpd_diff (how much lower than the best) and its standard error dse, se, weight, warning (a
+            density that importance sampling cannot tell), pieces (how many se and dse rest on), and
+            failed (how many of the law's refits do not pass their checks).
         evidence: One row a piece: fold, n_scores, and a column a law with the log of its joint predictive
             density of the scores of that piece.
         pareto_k: Pareto k of importance sampling, a row a piece and a column a law; NaN where a density
