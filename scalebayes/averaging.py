@@ -125,3 +125,19 @@ def stacking(log_density: np.ndarray, draws: int = 100_000) -> np.ndarray:
     relative = np.exp(log_density - log_density.max(axis=1, keepdims=True))
     support = softmax(np.log(relative @ weights.T).sum(axis=0))
     return support @ weights
+
+
+def pseudo_bma(log_density: np.ndarray, draws: int = 10_000) -> np.ndarray:
+    """Pseudo-BMA weights, averaged over a Bayesian bootstrap of the pieces of evidence (pseudo-BMA+).
+
+    Args:
+        log_density: Log density of each piece of evidence under each law, shape (piece, law).
+        draws: Draws of the bootstrap.
+
+    References:
+        Yao, Vehtari, Simpson and Gelman, Using stacking to average Bayesian predictive distributions,
+        2018. https://doi.org/10.1214/17-BA1091
+    """
+    n = len(log_density)
+    share = np.random.default_rng(0).dirichlet(np.ones(n), draws)
+    return softmax(n * share @ log_density, axis=1).mean(axis=0)

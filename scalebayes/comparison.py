@@ -17,12 +17,11 @@ import arviz_stats
 import jax
 import numpy as np
 import pandas as pd
-import xarray as xr
 from arviz_base import from_dict
 from arviz_stats.utils import ELPDData
 from numpyro import handlers
 
-from scalebayes.averaging import stacking
+from scalebayes.averaging import pseudo_bma, stacking
 from scalebayes.crossvalidation import HeldOut, cross_validate, mixed
 from scalebayes.folds import Fold, each_family, each_model, each_score, hidden, larger
 from scalebayes.laws import LAWS
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     from scalebayes.posterior import Fit
 
 By = Literal["larger", "family", "model", "score"]
-Method = Literal["stacking", "bb-pseudo-bma", "pseudo-bma"]
+Method = Literal["stacking", "pseudo-bma"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Comparison:
 
     Attributes:
         by: What was left out at a time: `larger`, `family`, `model` or `score`.
-        table: ArviZ's comparison, best law first: rank, elpd (sum of log predictive densities), p,
+        table: As ArviZ's, best law first: rank, elpd (sum of log predictive densities), p,
             elpd_diff (how much lower than the best) and its standard error dse, se, weight, warning (a
             density that importance sampling cannot tell), pieces (how many se and dse rest on), and
             failed (how many of the law's refits do not pass their checks).
@@ -104,13 +103,12 @@ def compare(
             (models of a law with losses: by refits).
         keep: For `larger`, how many sizes of the family stay, one fold each.
         refit: Whether to refit without the models, or scores, that importance sampling cannot tell.
-        method: How weights are made: `stacking` (see `averaging.stacking`), or ArviZ's pseudo-BMA with
-            the Bayesian bootstrap or without.
+        method: How weights are made, see `averaging.stacking` and `averaging.pseudo_bma`.
         folder: Where finished refits are kept; an interrupted comparison goes on there.
         jobs: How many refits at once, see `cross_validate`.
 
     Returns:
-        ArviZ's table with weights, and the evidence behind it.
+        A table like ArviZ's with weights, and the evidence behind it.
 
     Raises:
         ValueError: If there are fewer than two fits, or they have not seen the same scores.
@@ -123,6 +121,8 @@ def compare(
         raise ValueError(f"a comparison needs at least two fits, got {list(fits)}")
     if by not in ("larger", "family", "model", "score"):
         raise ValueError(f"by must be larger, family, model or score, but is {by!r}")
+    if method not in ("stacking", "pseudo-bma"):
+        raise ValueError(f"method must be stacking or pseudo-bma, but is {method!r}")
     _check_rows(fits)
     pieces = {n: _pieces(fit, by, keep, refit, folder, jobs) for n, fit in fits.items()}
     labels = next(iter(pieces.values())).labels
@@ -222,43 +222,31 @@ def _of_models(law_json: str) -> Callable[..., Any]:
 
 
 def _table(evidence: pd.DataFrame, pieces: Mapping[str, _Pieces], method: Method) -> pd.DataFrame:
-    """ArviZ's table; stacking by posterior means of weights, which a few pieces do not push to 0 or 1."""
+    """The table of a comparison, best law first."""
     names = list(pieces)
     density = evidence[names].to_numpy()
-    n = len(density)
-    # ArviZ takes exponentials of the terms, which a joint density may not survive; differences remain
-    shifted = density - density.max(axis=1, keepdims=True)
-    # ArviZ 1.x names the estimator by the class, 0.8 by an argument
-    result = getattr(arviz_stats.utils, "ELPDDataLOO", functools.partial(ELPDData, kind="loo"))
-    data = {
-        name: result(
-            elpd=density[:, k].sum(),
-            se=np.sqrt(n * density[:, k].var()),
-            p=pieces[name].p,
-            n_samples=0,
-            n_data_points=n,
-            scale="log",
-            warning=False,
-            good_k=pieces[name].good_k,
-            elpd_i=xr.DataArray(shifted[:, k], dims="piece"),
-        )
-        for k, name in enumerate(names)
-    }
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # ArviZ 0.8 on pandas 3.1
-        table = arviz_stats.compare(data, method=method)
-    if method == "stacking":
-        table["weight"] = pd.Series(stacking(density), names)
-    refits = {k: p.held.folds["passed"] for k, p in pieces.items() if p.held is not None}
-    failed = pd.Series({name: int((~refits[name]).sum()) for name in refits}, dtype=int)
-    unknown = {name: bool((p.pareto_k > p.good_k).any()) for name, p in pieces.items()}
-    # versions of ArviZ differ in the sign of differences, and in further columns
-    return table[["rank", "elpd", "p", "elpd_diff", "weight", "se", "dse"]].assign(
-        elpd_diff=table["elpd_diff"].abs(),
-        warning=pd.Series(unknown),
-        pieces=n,
-        failed=failed.reindex(table.index, fill_value=0),
+    n, elpd = len(density), density.sum(axis=0)
+    lower = density[:, [elpd.argmax()]] - density
+    refits = [
+        p.held.folds["passed"] if p.held is not None else pd.Series(True) for p in pieces.values()
+    ]
+    table = pd.DataFrame(
+        {
+            "elpd": elpd,
+            "p": [p.p for p in pieces.values()],
+            "elpd_diff": lower.sum(axis=0),
+            "weight": {"stacking": stacking, "pseudo-bma": pseudo_bma}[method](density),
+            "se": np.sqrt(n * density.var(axis=0)),
+            "dse": np.sqrt(n * lower.var(axis=0)),
+            "warning": [bool((p.pareto_k > p.good_k).any()) for p in pieces.values()],
+            "pieces": n,
+            "failed": [int((~passed.astype(bool)).sum()) for passed in refits],
+        },
+        index=names,
     )
+    table = table.sort_values("elpd", ascending=False, kind="stable")
+    table.insert(0, "rank", np.arange(len(table)))
+    return table
 
 
 def _check_rows(fits: Mapping[str, Fit]) -> None:
