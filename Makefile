@@ -17,7 +17,7 @@ demo: setup
 	.venv/bin/scalebayes demo
 
 test: setup
-	.venv/bin/python -m pytest -n 2 --dist loadfile
+	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: setup
 	.venv/bin/ruff check .
@@ -29,7 +29,7 @@ check: setup
 test-arviz1:
 	@if [ -x .venv-arviz1/bin/python ] || [ -n "$(ARVIZ1_PYTHON)" ]; then \
 	  $(MAKE) --no-print-directory .venv-arviz1/.installed && \
-	  .venv-arviz1/bin/python -m pytest -n 2 --dist loadfile -m "not slow"; \
+	  .venv-arviz1/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"; \
 	else \
 	  echo "test-arviz1: skipped, none of python3.12, python3.13 and python3.14 runs here"; \
 	fi

@@ -52,7 +52,7 @@ def fit_average(
     For each size from the third on, every law is fitted to the smaller sizes and predicts the models
     of that one. Models of one size err together: what counts is the joint density of all their scores,
     and a size is one piece of evidence, however many scores it has. The weights are those of stacking,
-    as their posterior mean under a uniform prior: two sizes that one law predicts much better give it
+    as their posterior mean (see `stacking`): two sizes that one law predicts much better give it
     three quarters, not all. Models to hold out play no part in it.
 
     Args:
@@ -115,13 +115,17 @@ def sizes(
 
 
 def stacking(log_density: np.ndarray, draws: int = 100_000) -> np.ndarray:
-    """Posterior mean of the weights of a mixture, uniform on the simplex beforehand.
+    """Posterior mean of the weights of a mixture.
+
+    The prior is worth two pieces of evidence, however many laws there are: Dirichlet(2 / laws), which
+    is uniform for two.
 
     Args:
         log_density: Log density of each piece of evidence under each law, shape (piece, law).
         draws: Draws of weights by which the mean is computed.
     """
-    weights = np.random.default_rng(0).dirichlet(np.ones(log_density.shape[1]), draws)
+    n_law = log_density.shape[1]
+    weights = np.random.default_rng(0).dirichlet(np.full(n_law, 2 / n_law), draws)
     relative = np.exp(log_density - log_density.max(axis=1, keepdims=True))
     support = softmax(np.log(relative @ weights.T).sum(axis=0))
     return support @ weights

@@ -14,6 +14,25 @@ from scalebayes.diagnostics import ConvergenceWarning
 from scalebayes.laws import Law
 from scalebayes.simulation import simulate
 
+LONGEST = [
+    "predict",
+    "ladder",
+    "comparison",
+    "losses",
+    "inference",
+    "cli",
+    "laws",
+    "flp",
+    "mixtures",
+]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, so that two workers end at about the same time."""
+    rank = {f"test_{name}": i for i, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
+
+
 BENCHMARKS = {"arc": 0.25, "gsm": 0.0, "mmlu": 0.25, "wino": 0.5}
 
 

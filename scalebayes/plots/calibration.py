@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -56,7 +57,7 @@ def calibration(scores: pd.DataFrame, coverage: pd.DataFrame, groups: pd.DataFra
             textcoords="offset points", ha="center", size="x-small",
             color=OUTSIDE if low else "black", weight="bold" if low else "normal",
         )  # fmt: skip
-    three.set_xticks(at, [str(g).replace(" ", "\n", 1) for g in groups[by]], size="x-small")
+    three.set_xticks(at, [textwrap.fill(str(g), 9) for g in groups[by]], size="x-small")
     three.set(ylabel="mean CRPS (points)", ylim=(0, 1.25 * top))
     three.set_title(f"By {str(by).replace('_', ' ')}")
     for ax in (one, two, three):
