@@ -32,7 +32,7 @@ from scalebayes.laws.law import from_specification, specification
 from scalebayes.levels import local_dim
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from scalebayes.design import Design
     from scalebayes.inference import Settings
@@ -59,19 +59,19 @@ def sample_chains(law: Law, design: Design, settings: Settings, progress: bool) 
         settings.chain_method == "auto" and jax.default_backend() != "cpu"
     )
     axis = 1 if vectorized else 0
+    shapes = site_shapes(law, design)
     start, advance = _compiled(
         vectorized,
         json.dumps(specification(law)),
         settings.warmup,
         settings.target_accept,
         settings.max_tree_depth,
-        tuple(sorted(dense_sites(law, design))),
+        tuple(sorted(dense_sites(law, design, shapes))),
     )
     keys = jax.random.split(jax.random.key(settings.seed), settings.chains)
     rng = np.random.default_rng(settings.seed)  # a compiled generator for each site takes longer
     shift = {
-        name: rng.uniform(-1.0, 1.0, (settings.chains, *shape))
-        for name, shape in site_shapes(law, design).items()
+        name: rng.uniform(-1.0, 1.0, (settings.chains, *shape)) for name, shape in shapes.items()
     }
     runs: list[Any] = [(keys, shift)]
     if not vectorized:
@@ -280,13 +280,13 @@ def _compiled(vectorized: bool, *key: Any) -> tuple[Callable[..., Any], Callable
     return jax.jit(start), jax.jit(advance)
 
 
-def dense_sites(law: Law, design: Design) -> set[str]:
+def dense_sites(law: Law, design: Design, shapes: Mapping[str, tuple[int, ...]]) -> set[str]:
     """Names of the sampled sites whose correlations are learned: all that do not grow with the data.
 
     The effects of families are among them where families are few.
     """
     learned = {None, "family"} if len(design.labels("family")) <= FEW else {None}
-    return {name for name in site_shapes(law, design) if local_dim(law, name) in learned}
+    return {name for name in shapes if local_dim(law, name) in learned}
 
 
 def site_shapes(law: Law, design: Design) -> dict[str, tuple[int, ...]]:

@@ -23,7 +23,16 @@ from numpyro import handlers
 
 from scalebayes.averaging import pseudo_bma, stacking
 from scalebayes.crossvalidation import HeldOut, cross_validate, mixed
-from scalebayes.folds import Fold, each_family, each_model, each_score, hidden, larger
+from scalebayes.folds import (
+    Fold,
+    each_family,
+    each_model,
+    each_score,
+    hidden,
+    larger,
+    pairs,
+    whole_models,
+)
 from scalebayes.laws import LAWS
 from scalebayes.laws.law import from_specification, specification
 from scalebayes.observations import Observations
@@ -180,7 +189,7 @@ def _pieces(
 def _seen(fit: Fit) -> Observations:
     """The observations of a fit without what it holds out."""
     own = fit.observations
-    models = [h for h in fit.held_out if isinstance(h, str)]
+    models = whole_models(fit.held_out)
     own = own.without(models=models) if models else own
     kept = own.scores[~hidden(own.scores, fit.held_out)]
     return Observations(own.models, kept, own.losses, own.mixtures)
@@ -251,14 +260,7 @@ def _table(evidence: pd.DataFrame, pieces: Mapping[str, _Pieces], method: Method
 
 def _check_rows(fits: Mapping[str, Fit]) -> None:
     """Refuse fits that have seen different scores."""
-    rows = {
-        name: set(
-            fit.observations.scores[fit.seen][["model", "benchmark"]].itertuples(
-                index=False, name=None
-            )
-        )
-        for name, fit in fits.items()
-    }
+    rows = {name: set(pairs(fit.observations.scores[fit.seen])) for name, fit in fits.items()}
     (first, expected), *others = rows.items()
     for name, found in others:
         if differ := sorted(expected ^ found):

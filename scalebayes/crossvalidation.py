@@ -21,6 +21,7 @@ from scalebayes.folds import Fold
 from scalebayes.inference import fit as sample_posterior
 from scalebayes.laws import LAWS
 from scalebayes.laws.law import from_specification, specification
+from scalebayes.posterior import evenly, shares
 from scalebayes.prediction import asked, at_cells
 from scalebayes.rules import COLUMNS
 from scalebayes.version import __version__
@@ -100,7 +101,7 @@ def held_out(
             "verdict": [str(fit.verdict)],
         }
     )
-    kept = np.linspace(0, len(draws) - 1, min(KEPT, len(draws))).round().astype(int)
+    kept = evenly(len(draws), min(KEPT, len(draws)))
     first = ["fold", *(c for c in cells if c != "fold")]
     return HeldOut(cells[first], draws[kept].T.astype(np.float32), folds)
 
@@ -169,8 +170,17 @@ def cross_validate(
     """
     if not folds:
         raise ValueError("there are no folds: no family has a model larger than those that stay")
+    law_json = json.dumps(specification(law))
+    tables = [getattr(observations, kind).to_csv(index=False) for kind in COLUMNS]
+    about = json.dumps([law_json, tables, seed, settings, __version__])
     run = functools.partial(
-        _of_fold, json.dumps(specification(law)), observations, seed, settings, folder
+        _of_fold,
+        law_json,
+        observations,
+        seed,
+        settings,
+        None if folder is None else Path(folder),
+        hashlib.sha256(about.encode()).hexdigest(),
     )
     if jobs == 1:
         return joined([run(fold) for fold in folds])
@@ -201,12 +211,8 @@ def mixed(parts: Mapping[str, HeldOut], weights: Mapping[str, float]) -> HeldOut
         weights: Share of each law, summing to one.
     """
     first = next(iter(parts.values()))
-    n = first.draws.shape[1]
-    ends = np.round(np.cumsum([0.0, *(weights[name] for name in parts)]) * n).astype(int)
-    draws = [
-        part.draws[:, np.linspace(0, part.draws.shape[1] - 1, k).round().astype(int)]
-        for part, k in zip(parts.values(), np.diff(ends), strict=True)
-    ]
+    columns = shares(weights, {name: part.draws.shape[1] for name, part in parts.items()})
+    draws = [part.draws[:, columns[name]] for name, part in parts.items()]
     share = np.array([weights[name] for name in parts])[:, None]
 
     def density(table: str) -> np.ndarray:
@@ -228,16 +234,15 @@ def _of_fold(
     observations: Observations,
     seed: int,
     settings: dict[str, Any],
-    folder: str | Path | None,
+    folder: Path | None,
+    shared: str,
     fold: Fold,
 ) -> HeldOut:
-    """One fold: read where it is finished, or fitted and kept."""
+    """One fold: read where it is finished, or fitted and kept under a hash of all that it depends on."""
     path = None
     if folder is not None:
-        tables = [getattr(observations, kind).to_csv(index=False) for kind in COLUMNS]
-        about = [law_json, tables, seed, settings, fold.name, fold.hold_out, __version__]
-        key = hashlib.sha256(json.dumps(about).encode()).hexdigest()
-        path = Path(folder) / f"{key[:24]}.npz"
+        about = json.dumps([shared, fold.name, fold.hold_out])
+        path = folder / f"{hashlib.sha256(about.encode()).hexdigest()[:24]}.npz"
         if path.exists():
             return _read(path)
     law = from_specification(json.loads(law_json), LAWS)

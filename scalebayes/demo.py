@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from scalebayes.datasets import olmo_ladder, open_llm
+from scalebayes.folds import whole_models
 from scalebayes.laws import Ladder, Sloth
 from scalebayes.prediction import CELL, predict
 
@@ -89,7 +90,7 @@ def held_out(fit: Fit, *, seed: int = 0) -> pd.DataFrame:
         alone, with the columns observed (NaN where none is known), inside_50 and inside_90.
     """
     of: Quantity = "score" if fit.design.labels("benchmark") else "loss"
-    own = fit.observations.only(models=[h for h in fit.held_out if isinstance(h, str)])
+    own = fit.observations.only(models=whole_models(fit.held_out))
     table = predict(fit, own, of=of, prob=PROB, seed=seed)
     values = (own.scores if of == "score" else own.losses).set_index(CELL[of])[of]
     observed = values.reindex(pd.MultiIndex.from_frame(table[CELL[of]])).to_numpy()

@@ -32,11 +32,21 @@ class Fold:
 
 def hidden(table: pd.DataFrame, hold_out: Sequence[Hidden]) -> np.ndarray:
     """Which rows of a table of scores or of losses are held out, shape (row,)."""
-    rows = table["model"].isin([h for h in hold_out if isinstance(h, str)]).to_numpy()
+    rows = table["model"].isin(whole_models(hold_out)).to_numpy()
     cells = [h for h in hold_out if not isinstance(h, str)]
     if cells and "benchmark" in table:
         rows = rows | pd.MultiIndex.from_frame(table[["model", "benchmark"]]).isin(cells)
     return rows
+
+
+def whole_models(hold_out: Sequence[Hidden]) -> list[str]:
+    """The models that are held out with all that was measured of them."""
+    return [h for h in hold_out if isinstance(h, str)]
+
+
+def pairs(scores: pd.DataFrame) -> list[tuple[str, str]]:
+    """Model and benchmark of each row of a table of scores."""
+    return list(scores[["model", "benchmark"]].itertuples(index=False, name=None))
 
 
 def larger(observations: Observations, keep: Sequence[int] = (1, 2)) -> list[Fold]:
@@ -81,5 +91,7 @@ def _each(observations: Observations, column: str) -> list[Fold]:
 
 def each_score(observations: Observations) -> list[Fold]:
     """Leave one score out."""
-    cells = observations.scores[["model", "benchmark"]].itertuples(index=False, name=None)
-    return [Fold(f"{model} / {benchmark}", ((model, benchmark),)) for model, benchmark in cells]
+    return [
+        Fold(f"{model} / {benchmark}", ((model, benchmark),))
+        for model, benchmark in pairs(observations.scores)
+    ]

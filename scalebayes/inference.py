@@ -18,7 +18,7 @@ from numpyro.infer.util import constrain_fn
 
 from scalebayes import design as designs
 from scalebayes.chains import sample_chains
-from scalebayes.folds import hidden
+from scalebayes.folds import hidden, pairs
 from scalebayes.laws import LAWS
 from scalebayes.laws.law import from_specification, specification
 from scalebayes.levels import check_mixtures
@@ -210,8 +210,7 @@ def _held_out(observations: Observations, hold_out: Sequence[Hidden]) -> dict[st
     """Which scores and losses are held out."""
     if isinstance(hold_out, str):
         raise ValueError(f"hold_out must be a list of models, but is the text {hold_out!r}")
-    known = {*observations.models["model"]}
-    known |= set(observations.scores[["model", "benchmark"]].itertuples(index=False, name=None))
+    known = {*observations.models["model"], *pairs(observations.scores)}
     if unknown := [h for h in hold_out if h not in known]:
         raise ValueError(f"cannot hold out {unknown}: no such model, or score, in the observations")
     held = {k: hidden(getattr(observations, k), hold_out) for k in ("scores", "losses")}

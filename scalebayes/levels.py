@@ -64,8 +64,8 @@ def given(
         law: The law.
         draw: Values of the sampled sites in the fit, one draw.
         position: What `positions` gave.
-        fill: Values of a local site from its message; its known rows are replaced afterwards. By
-            default a draw from the distribution that the population gives.
+        fill: Values of a local site from its message; its known rows are replaced afterwards. Where it
+            gives None, and by default, a draw from the distribution that the population gives.
     """
 
     def value(site: Mapping[str, Any]) -> Any:
@@ -75,7 +75,9 @@ def given(
         dim = local_dim(law, name)
         if dim is None:
             return draw[name]
-        rows = fill(site) if fill else site["fn"].sample(numpyro.prng_key())
+        rows = fill(site) if fill else None
+        if rows is None:
+            rows = site["fn"].sample(numpyro.prng_key())
         at, known = position[dim], draw.get(name)
         if known is None or known.shape[0] == 0:
             return rows

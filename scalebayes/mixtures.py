@@ -18,6 +18,7 @@ from scalebayes.laws import LAWS
 from scalebayes.laws.law import from_specification, specification
 from scalebayes.levels import given, positions
 from scalebayes.observations import Observations
+from scalebayes.posterior import evenly
 from scalebayes.prediction import design_of_models, summary
 from scalebayes.programs import over_draws
 from scalebayes.rules import quoted
@@ -100,7 +101,7 @@ def best_mixture(
     )
     every = fit.draws()
     n = len(next(iter(every.values())))
-    chosen = np.unique(np.linspace(0, n - 1, draws).round().astype(int))
+    chosen = evenly(n, min(draws, n))
     with jax.enable_x64(fit.provenance["settings"]["x64"]):
         design = design_of_models(fit, Observations(model, mixtures=even))
         run = _optimiser(json.dumps(specification(fit.law)), benchmark is not None)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-import numpyro
 import pandas as pd
 import xarray as xr
 from numpyro import handlers
@@ -20,7 +19,7 @@ from scalebayes.laws import LAWS
 from scalebayes.laws.law import from_specification, specification
 from scalebayes.levels import check_mixtures, given, local_dim, positions
 from scalebayes.observations import Observations
-from scalebayes.posterior import Average, Fit
+from scalebayes.posterior import Average, Fit, shares
 from scalebayes.programs import over_draws
 from scalebayes.rules import TO_ONE, quoted, suggestion
 
@@ -170,12 +169,8 @@ def predictive_draws(
 def _mixed(parts: dict[str, xr.Dataset], weights: dict[str, float]) -> xr.Dataset:
     """Draws of several laws, each with its share of the number that the first has."""
     stacked = {k: v.stack(sample=("chain", "draw")).reset_index("sample") for k, v in parts.items()}
-    total = next(iter(stacked.values())).sizes["sample"]
-    ends = np.round(np.cumsum([0.0, *weights.values()]) * total).astype(int)
-    chosen = [
-        part.isel(sample=np.linspace(0, part.sizes["sample"] - 1, n).round().astype(int))
-        for part, n in zip(stacked.values(), np.diff(ends), strict=True)
-    ]
+    rows = shares(weights, {k: v.sizes["sample"] for k, v in stacked.items()})
+    chosen = [part.isel(sample=rows[name]) for name, part in stacked.items()]
     joined = xr.concat(chosen, "sample").drop_vars(["chain", "draw"])
     joined = joined.rename(sample="draw").expand_dims(chain=[0])
     joined = joined.assign_coords(draw=np.arange(joined.sizes["draw"]))
@@ -217,12 +212,12 @@ def joint_log_score(
 
 def asked(fit: Fit, observations: Observations, new_families: Sequence[str]) -> Design:
     """Design of scores that are asked for, not observed, and others of the same models that are."""
-    asked = observations.scores
+    scores = observations.scores
     seen = _seen(fit, observations.models, "score")
-    others = seen[~seen.index.isin(pd.MultiIndex.from_frame(asked[CELL["score"]]))]
-    cells = pd.concat([asked, others.reset_index()], ignore_index=True)
+    others = seen[~seen.index.isin(pd.MultiIndex.from_frame(scores[CELL["score"]]))]
+    cells = pd.concat([scores, others.reset_index()], ignore_index=True)
     inputs = _inputs(fit, observations)
-    return _design(fit, inputs, cells, np.arange(len(cells)) >= len(asked), new_families)
+    return _design(fit, inputs, cells, np.arange(len(cells)) >= len(scores), new_families)
 
 
 def posterior_predictive(fit: Fit, *, seed: int = 0) -> Fit:
@@ -383,9 +378,8 @@ def _predictor(law_json: str, joint: bool = False, typical: bool = False) -> Cal
     law = from_specification(json.loads(law_json), LAWS)
 
     def like_others(site: Any) -> Any:
-        if local_dim(law, site["name"]) == "run":
-            return jnp.broadcast_to(site["fn"].mean, site["fn"].shape())
-        return site["fn"].sample(numpyro.prng_key())
+        run = local_dim(law, site["name"]) == "run"
+        return jnp.broadcast_to(site["fn"].mean, site["fn"].shape()) if run else None
 
     def one(draw: dict[str, Any], key: Any, design: Design, position: dict[str, Any]) -> Any:
         effects, noise, noise_of_losses = jax.random.split(key, 3)

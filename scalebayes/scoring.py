@@ -9,6 +9,7 @@ import pandas as pd
 import scoringrules
 from arviz_stats.ecdf_utils import ecdf_pit
 
+from scalebayes.posterior import evenly
 from scalebayes.prediction import summary
 
 if TYPE_CHECKING:
@@ -43,17 +44,19 @@ def scores(held: HeldOut, prob: Sequence[float] = (0.5, 0.9)) -> pd.DataFrame:
     draws = held.draws.astype(float)
     columns = summary(draws, prob)
     lower, upper = (columns[f"{side}_{100 * prob[-1]:g}"] for side in ("lower", "upper"))
-    below, equal = (
-        (draws < observed[:, None]).mean(axis=1),
-        (draws == observed[:, None]).mean(axis=1),
-    )
     return held.cells.assign(
         **columns,
         error=np.abs(columns["median"] - observed),
         crps=scoringrules.crps_ensemble(observed, draws),
         interval_score=scoringrules.interval_score(observed, lower, upper, 1 - prob[-1]),
-        pit=below + equal / 2,
+        pit=pit(held),
     )
+
+
+def pit(held: HeldOut) -> np.ndarray:
+    """Probability of a smaller score than the observed one, half of an equal one, shape (score,)."""
+    observed = held.cells["observed"].to_numpy()[:, None]
+    return (held.draws < observed).mean(axis=1) + (held.draws == observed).mean(axis=1) / 2
 
 
 def energy(held: HeldOut) -> pd.DataFrame:
@@ -61,8 +64,8 @@ def energy(held: HeldOut) -> pd.DataFrame:
 
     It tells whether predictions of a model's benchmarks err together as the scores do.
     """
-    kept = np.linspace(0, held.draws.shape[1] - 1, min(ENERGY_DRAWS, held.draws.shape[1]))
-    draws = held.draws[:, kept.round().astype(int)].astype(float)
+    n = held.draws.shape[1]
+    draws = held.draws[:, evenly(n, min(ENERGY_DRAWS, n))].astype(float)
     observed = held.cells["observed"].to_numpy()
     of_model = held.cells.groupby(["fold", "model"], sort=False)
     found = of_model.ngroup().to_numpy()
@@ -108,12 +111,9 @@ def calibration(held: HeldOut, by: str | None = None) -> pd.DataFrame:
         }
     )
     measured = pd.concat([100 * points, pd.DataFrame(inside).astype(float)], axis=1)
-    found = measured.groupby(group, observed=True, sort=False).mean()
-    counts = table.groupby(group, observed=True, sort=False)["model"].agg(
-        scores="size", models="nunique"
-    )
-    result = counts.join(found).sort_index() if by is not None else counts.join(found)
-    return result.rename_axis(by or "group").reset_index()
+    found = measured.groupby(group, observed=True).mean()
+    counts = table.groupby(group, observed=True)["model"].agg(scores="size", models="nunique")
+    return counts.join(found).rename_axis(by or "group").reset_index()
 
 
 def groups(table: pd.DataFrame, by: str | None) -> pd.Series:
@@ -151,7 +151,7 @@ def coverage(held: HeldOut, prob: float = 0.95) -> pd.DataFrame:
         Säilynoja, Bürkner and Vehtari, Graphical test for discrete uniformity, 2022.
         https://arxiv.org/abs/2103.10522
     """
-    away = np.abs(2 * scores(held)["pit"].to_numpy() - 1)
+    away = np.abs(2 * pit(held) - 1)
     found = ecdf_pit(away, ci_prob=prob, n_simulations=1000)
     return pd.DataFrame(dict(zip(("level", "coverage", "lower", "upper"), found, strict=True)))
 
@@ -177,7 +177,7 @@ def conformal_prob(held: HeldOut, prob: float) -> float:
         Romano, Patterson and Candès, Conformalized quantile regression, 2019.
         https://arxiv.org/abs/1905.03222
     """
-    away = np.sort(np.abs(2 * scores(held)["pit"].to_numpy() - 1))
+    away = np.sort(np.abs(2 * pit(held) - 1))
     rank = int(np.ceil((len(away) + 1) * prob))
     if not 0 < prob < 1 or rank > len(away):
         raise ValueError(

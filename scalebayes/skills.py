@@ -34,6 +34,7 @@ import pandas as pd
 from scalebayes import curves
 from scalebayes.alignment import align
 from scalebayes.laws.sloth import Sloth
+from scalebayes.posterior import evenly
 from scalebayes.prediction import summary
 
 if TYPE_CHECKING:
@@ -258,7 +259,7 @@ def _inputs(log_n: np.ndarray, log_d: np.ndarray, reference: Reference) -> np.nd
 def _thinned(posterior: xr.Dataset, draws: int) -> dict[str, np.ndarray]:
     """Evenly spaced draws of every site, chains joined, in double precision."""
     n = posterior.sizes["chain"] * posterior.sizes["draw"]
-    keep = np.unique(np.linspace(0, n - 1, min(draws, n)).round().astype(int))
+    keep = evenly(n, min(draws, n))
     return {
         str(name): site.to_numpy().reshape(n, *site.shape[2:])[keep].astype(float)
         for name, site in posterior.data_vars.items()

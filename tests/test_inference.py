@@ -82,7 +82,9 @@ def last_key(fit: sb.Fit) -> tuple[object, ...]:
         settings["warmup"],
         settings["target_accept"],
         settings["max_tree_depth"],
-        tuple(sorted(chains.dense_sites(fit.law, fit.design))),
+        tuple(
+            sorted(chains.dense_sites(fit.law, fit.design, chains.site_shapes(fit.law, fit.design)))
+        ),
     )
 
 
