@@ -58,7 +58,7 @@ def test_no_program_batches_lapack(fitted: sb.Fit) -> None:
 def test_programs_are_forgotten_when_they_hold_too_many_maps() -> None:
     run = jax.jit(lambda x: x + 1)
     run(1.0)
-    make_room()
+    make_room(share=1.0)
     assert run._cache_size() == 1
     make_room(share=0.0)
     assert run._cache_size() == 0
