@@ -12,10 +12,12 @@ from scalebayes.version import __version__
 
 if TYPE_CHECKING:
     from scalebayes import datasets
+    from scalebayes.allocation import Allocation, allocate
     from scalebayes.averaging import Average, average, fit_average
     from scalebayes.comparison import Comparison, compare
     from scalebayes.conditioning import condition
     from scalebayes.crossvalidation import HeldOut, cross_validate, held_out
+    from scalebayes.experiments import next_run
     from scalebayes.inference import fit
     from scalebayes.laws import (
         FamilyIntercept,
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
         priors,
     )
     from scalebayes.observations import Observations, ObservationsError
+    from scalebayes.plan import Budget, beats, smallest_budget, target_map, target_probability
     from scalebayes.posterior import Fit, load
     from scalebayes.prediction import (
         log_score,
@@ -38,6 +41,8 @@ if TYPE_CHECKING:
     from scalebayes.simulation import prior_predictive, simulate
 
 _HOME = {
+    "Allocation": "allocation",
+    "allocate": "allocation",
     "Average": "averaging",
     "average": "averaging",
     "fit_average": "averaging",
@@ -49,6 +54,7 @@ _HOME = {
     "HeldOut": "crossvalidation",
     "cross_validate": "crossvalidation",
     "held_out": "crossvalidation",
+    "next_run": "experiments",
     "fit": "inference",
     "FamilyIntercept": "laws",
     "Flp": "laws",
@@ -62,6 +68,11 @@ _HOME = {
     "best_mixture": "mixtures",
     "Observations": "observations",
     "ObservationsError": "observations",
+    "Budget": "plan",
+    "beats": "plan",
+    "smallest_budget": "plan",
+    "target_map": "plan",
+    "target_probability": "plan",
     "Fit": "posterior",
     "load": "posterior",
     "joint_log_score": "prediction",
@@ -75,8 +86,10 @@ _HOME = {
 }
 
 __all__ = [
+    "Allocation",
     "Average",
     "BestMixture",
+    "Budget",
     "Comparison",
     "FamilyIntercept",
     "Fit",
@@ -90,7 +103,9 @@ __all__ = [
     "SizeAndTokens",
     "Sloth",
     "__version__",
+    "allocate",
     "average",
+    "beats",
     "best_mixture",
     "calibration",
     "compare",
@@ -104,13 +119,17 @@ __all__ = [
     "joint_log_score",
     "load",
     "log_score",
+    "next_run",
     "posterior_predictive",
     "predict",
     "predictive_draws",
     "prior_predictive",
     "priors",
     "simulate",
+    "smallest_budget",
     "summary",
+    "target_map",
+    "target_probability",
 ]
 
 
