@@ -99,16 +99,22 @@ def next_run(
         labels = part.design.labels("benchmark")
         if benchmark is not None and benchmark not in labels:
             raise ValueError(f"the fit has no benchmark {benchmark!r}, it has {quoted(labels)}")
-        found.append(_outcomes(part, models, benchmark, new_families, seed))
+        mean, score, log_loss = outcomes(part, models, new_families=new_families, seed=seed)
+        at = slice(None) if benchmark is None else [labels.index(benchmark)]
+        shown = [logit(np.clip(score[:, :-1], EDGE, 1 - EDGE))]
+        if "loss" in part.tree["log_likelihood"]:
+            shown.append(log_loss[:, :-1])
+        of_target = (v[:, -1, at].mean(axis=1) for v in (mean, score))
+        found.append((*of_target, np.concatenate(shown, axis=2)))
     keys = [str(i) for i in range(len(found))]
     weights = dict(zip(keys, (w for _, w in parts(fit)), strict=True))
     rows = shares(weights, {k: len(f[0]) for k, f in zip(keys, found, strict=True)})
-    q, score, outcomes = (
+    q, score, y = (
         np.concatenate([f[i][rows[k]] for k, f in zip(keys, found, strict=True)]) for i in range(3)
     )
     noise = np.mean((score - q) ** 2)
     before = np.var(q, ddof=1)
-    left = np.array([_residual(q, outcomes[:, i]) for i in range(len(names))])
+    left = np.array([_residual(q, y[:, i]) for i in range(len(names))])
     table = runs.models[["model", "family", "params", "tokens", "flops"]].reset_index(drop=True)
     information = np.log((before + noise) / (left + noise)) / 2
     explained = np.clip((before - left) / (before + noise), 0.0, 1.0)
@@ -134,32 +140,37 @@ def _residual(q: np.ndarray, y: np.ndarray) -> float:
     return min(residual, float(np.var(q, ddof=1)))
 
 
-def _outcomes(
-    fit: Fit, models: Observations, benchmark: str | None, new_families: Sequence[str], seed: int
+def outcomes(
+    fit: Fit, models: Observations, *, new_families: Sequence[str] = (), seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Expected and observed score of the last model, and outcomes of the others, at each draw.
+    """What models may show when they are trained and evaluated, at each posterior draw.
+
+    All but the last model show their losses first, and scores that go with them.
+
+    Args:
+        fit: The fit.
+        models: The models.
+        new_families: As in `predict`.
+        seed: Seed of the outcomes.
 
     Returns:
-        Shapes (draw,), (draw,) and (draw, candidate, outcome): logits of scores and logs of losses.
+        Expected scores, scores, and log losses; shapes (draw, model, benchmark) twice and (draw, model, domain).
     """
     design = design_of_models(fit, models, new_families)
-    n_model, n_run = len(models.models), len(models.models) - 1
+    n_model = len(models.models)
+    shows = np.asarray(design.loss_model) < n_model - 1
     with jax.enable_x64(fit.provenance["settings"]["x64"]):
         draws = fit.draws()
         n = len(next(iter(draws.values())))
         keys = jax.random.split(jax.random.key(seed), n)
         run = _simulator(json.dumps(specification(fit.law)))
-        found = run(
-            draws, keys, design, positions(fit, design), np.asarray(design.loss_model) < n_run
-        )
-    mean, score, log_loss = (np.asarray(v).reshape(n, n_model, -1) for v in found)
-    labels = design.labels("benchmark")
-    at = slice(None) if benchmark is None else [labels.index(benchmark)]
-    bounded = np.clip(score[:, :-1], EDGE, 1 - EDGE)
-    outcomes = logit(bounded)
-    if "loss" in fit.tree["log_likelihood"]:
-        outcomes = np.concatenate([outcomes, log_loss[:, :-1]], axis=2)
-    return mean[:, -1, at].mean(axis=1), score[:, -1, at].mean(axis=1), outcomes
+        mean, score, log_loss = run(draws, keys, design, positions(fit, design), shows)
+    shape = n, n_model, -1
+    return (
+        np.asarray(mean).reshape(shape),
+        np.asarray(score).reshape(shape),
+        np.asarray(log_loss).reshape(n, n_model, len(design.labels("domain"))),
+    )
 
 
 @functools.lru_cache(maxsize=16)
