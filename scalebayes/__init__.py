@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     )
     from scalebayes.scoring import calibration, conformal_prob
     from scalebayes.simulation import prior_predictive, simulate
+    from scalebayes.trajectories import measured, trajectory, two_steps
 
 _HOME = {
     "Average": "averaging",
@@ -72,6 +73,9 @@ _HOME = {
     "summary": "prediction",
     "prior_predictive": "simulation",
     "simulate": "simulation",
+    "measured": "trajectories",
+    "trajectory": "trajectories",
+    "two_steps": "trajectories",
 }
 
 __all__ = [
@@ -104,6 +108,7 @@ __all__ = [
     "joint_log_score",
     "load",
     "log_score",
+    "measured",
     "posterior_predictive",
     "predict",
     "predictive_draws",
@@ -111,6 +116,8 @@ __all__ = [
     "priors",
     "simulate",
     "summary",
+    "trajectory",
+    "two_steps",
 ]
 
 

@@ -27,7 +27,7 @@ FLOORS = [
         "factor_scores",
         "skills",
     },
-    {"crossvalidation", "scoring", "comparison"},
+    {"crossvalidation", "scoring", "comparison", "trajectories"},
     {"tables", "plots"},
     {"about", "demo", "options", "shell", "cli"},
 ]
