@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     )
     from scalebayes.scoring import calibration, conformal_prob
     from scalebayes.simulation import prior_predictive, simulate
+    from scalebayes.trajectories import measured, trajectory, two_steps
 
 _HOME = {
     "Allocation": "allocation",
@@ -83,6 +84,9 @@ _HOME = {
     "summary": "prediction",
     "prior_predictive": "simulation",
     "simulate": "simulation",
+    "measured": "trajectories",
+    "trajectory": "trajectories",
+    "two_steps": "trajectories",
 }
 
 __all__ = [
@@ -119,6 +123,7 @@ __all__ = [
     "joint_log_score",
     "load",
     "log_score",
+    "measured",
     "next_run",
     "posterior_predictive",
     "predict",
@@ -130,6 +135,8 @@ __all__ = [
     "summary",
     "target_map",
     "target_probability",
+    "trajectory",
+    "two_steps",
 ]
 
 

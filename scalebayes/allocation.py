@@ -36,7 +36,7 @@ class Allocation:
         region: One row a budget and quantity (params, tokens, tokens_per_param): the credible intervals of
             the optimum: mean, median, sd, lower_p and upper_p.
         prices: One row a budget and size: flops, params, tokens, tokens_per_param, value (expected), price
-            (expected) and its intervals lower_p and upper_p.
+            (expected) and its intervals lower_p and upper_p; `attrs["draws"]` is the number of draws.
         draws: log N of the optimum at each draw, dims (flops, sample).
     """
 
@@ -109,6 +109,7 @@ def allocate(
     ).assign(value=reached.mean(axis=0).ravel(), price=price.mean(axis=0).ravel())
     intervals = summary(price.reshape(len(price), -1).T, prob)
     prices = grid.assign(**{k: v for k, v in intervals.items() if k.startswith(("lower", "upper"))})
+    prices.attrs["draws"] = len(reached)
     chosen = value.mean(axis=0).argmax(axis=1) + SIZES * np.arange(len(budgets))
     best = grid.loc[chosen].reset_index(drop=True).assign(at_edge=at_edge.mean(axis=0))
     n = np.exp(top)

@@ -98,14 +98,19 @@ def target_map(
         seed: Seed of what is drawn.
 
     Returns:
-        One row a size and token count: params, tokens, flops, probability.
+        One row a size and token count: params, tokens, flops, probability; `attrs["draws"]` is the number of
+        posterior draws behind it.
 
     Raises:
         ValueError: As for `target_probability`.
     """
     n, d = (v.ravel() for v in np.meshgrid(np.asarray(params), np.asarray(tokens), indexing="ij"))
-    probability = _reached(thin(fit), family, targets, n, d, kind, new_families, seed)
-    return pd.DataFrame({"params": n, "tokens": d, "flops": 6 * n * d, "probability": probability})
+    fit = thin(fit)
+    probability = _reached(fit, family, targets, n, d, kind, new_families, seed)
+    table = pd.DataFrame({"params": n, "tokens": d, "flops": 6 * n * d, "probability": probability})
+    sizes = [part.tree["posterior"].sizes for part, _ in parts(fit)]
+    table.attrs["draws"] = sum(s["chain"] * s["draw"] for s in sizes)
+    return table
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,21 @@
 """Pictures, one file a question; they receive tables only, and start no backend when imported."""
 
 from scalebayes.plots.calibration import calibration
+from scalebayes.plots.curves import curves, two_steps
 from scalebayes.plots.decisions import allocation, target_map
 from scalebayes.plots.intervals import interval_panels, intervals
+from scalebayes.plots.skills import family_effects, loadings, skill_correlations, skill_levels
 
-__all__ = ["allocation", "calibration", "interval_panels", "intervals", "target_map"]
+__all__ = [
+    "allocation",
+    "calibration",
+    "curves",
+    "family_effects",
+    "interval_panels",
+    "intervals",
+    "loadings",
+    "skill_correlations",
+    "skill_levels",
+    "target_map",
+    "two_steps",
+]

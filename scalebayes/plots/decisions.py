@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scalebayes.plots.intervals import BAR, OUTSIDE, TICK
+from scalebayes.plots.axes import log_axis
+from scalebayes.plots.intervals import BAR, OUTSIDE, TICK, from_draws
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,16 +20,13 @@ LINES = ("-", "--", "-.", ":")
 COLOURS = (BAR, OUTSIDE, "#009E73", "#CC79A7")
 
 
-def target_map(
-    table: pd.DataFrame, ax: Axes | None = None, *, title: str = "", draws: int | None = None
-) -> Axes:
+def target_map(table: pd.DataFrame, ax: Axes | None = None, *, title: str = "") -> Axes:
     """Draw the probability of reaching targets over size and tokens, with lines of equal FLOPs.
 
     Args:
         table: What `plan.target_map` gives: params, tokens and probability on a full grid.
         ax: Where to draw; by default a new figure.
         title: A line above, such as the family and its targets.
-        draws: How many posterior draws are behind it, for the caption.
 
     Returns:
         The axes, with a caption under them.
@@ -58,7 +56,7 @@ def target_map(
         at = np.exp(np.interp(level, along, np.log(n)))
         _name(ax, f"{level:.0%}", (at, d[row]), TICK)
     ax.figure.colorbar(shades, ax=ax, label="probability", ticks=[0, 0.2, 0.4, 0.6, 0.8, 1.0])
-    ax.set(xscale="log", yscale="log", xlim=(n[0], n[-1]), ylim=(d[0], d[-1]))
+    ax.set(xlim=(n[0], n[-1]), ylim=(d[0], d[-1]))
     for power in range(
         int(np.ceil(np.log10(6 * n[0] * d[0]))), int(np.log10(6 * n[-1] * d[-1])) + 1
     ):
@@ -68,11 +66,10 @@ def target_map(
         )  # named where it leaves the picture, at the bottom or on the right
         end = (at, d[0]) if at < n[-1] else (n[-1], 10.0**power / 6 / n[-1])
         _name(ax, f"1e{power}", end, OUTSIDE, offset=(-3, 4), ha="right", va="bottom")
-    _counts(ax.xaxis)
-    _counts(ax.yaxis)
+    log_axis(ax, "x", table["params"])
+    log_axis(ax, "y", table["tokens"])
     ax.set_ylabel("training tokens")
-    behind = f" From {draws} posterior draws." if draws else ""
-    caption = f"Lines: equal probability. Dashed: equal training FLOPs (6 N D).{behind}"
+    caption = f"Lines: equal probability. Dashed: equal training FLOPs (6 N D){from_draws(table)}."
     ax.set_xlabel(f"parameters\n{caption}", size="small")
     if title:
         ax.set_title(title, size=9, weight="bold")
@@ -101,7 +98,6 @@ def allocation(
     axes: Sequence[Axes] | None = None,
     *,
     of: str = "score",
-    draws: int | None = None,
 ) -> Sequence[Axes]:
     """Draw what is expected of each size at a budget, what it costs to be off, and where the optimum lies.
 
@@ -110,7 +106,6 @@ def allocation(
         region: `Allocation.region`, with intervals of 50 and 90%.
         axes: Two axes; by default a new figure.
         of: What is maximised, or minimised, as the axis names it.
-        draws: How many posterior draws are behind it, for the caption.
 
     Returns:
         The two axes, with a caption under the first.
@@ -159,31 +154,19 @@ def allocation(
             )
         bottom.plot(of_size["median"], y, "|", color=TICK, markersize=8)
     top.legend(frameon=False, fontsize="small")
-    top.set(ylabel=f"expected {of}", xscale="log")
+    top.set(ylabel=f"expected {of}")
     bottom.set_ylabel("price of the size")
     bottom.axhline(0, color="0.6", linewidth=0.6)
     bottom.set_ylim(-highest * (0.14 + 0.12 * len(budgets)), highest * 1.05)
     bottom.set_yticks([tick for tick in bottom.get_yticks() if 0 <= tick <= highest])
-    _counts(bottom.xaxis)
-    behind = f" From {draws} posterior draws." if draws else ""
+    log_axis(bottom, "x", prices["params"])
     bottom.set_xlabel(
         "parameters, at 6 N D = the budget\nPrice: how much less than the best size would reach; line: expected, "
-        f"band: 90%.\nBars: where the best size lies, 50 and 90% intervals, and median.\n{behind.strip()}".rstrip(),
+        "band: 90%.\nBars: where the best size lies, 50 and 90% intervals, and median"
+        f"{from_draws(prices)}.",
         size="small",
     )
     for ax in axes:
         ax.spines[["top", "right"]].set_visible(False)
         ax.tick_params(labelsize="small")
     return axes
-
-
-def _counts(axis: Any) -> None:
-    """Counts as people say them: 70B, 15T."""
-    from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
-
-    class Counts(EngFormatter):
-        ENG_PREFIXES = {**EngFormatter.ENG_PREFIXES, 3: "K", 9: "B"}  # noqa: RUF012
-
-    axis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
-    axis.set_major_formatter(Counts(sep=""))
-    axis.set_minor_formatter(NullFormatter())
