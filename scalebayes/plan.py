@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import logit
 
+from scalebayes.levels import new_names
 from scalebayes.observations import Observations
 from scalebayes.posterior import Average, Fit, thinned
 from scalebayes.prediction import at_cells, design_of_models, predictive_draws
@@ -264,11 +265,7 @@ def planned(
     fit: Fit | Average, family: str, params: np.ndarray, tokens: np.ndarray
 ) -> pd.DataFrame:
     """A table of models that a family may train, under names that no fit knows."""
-    taken = {m for part, _ in parts(fit) for m in part.observations.models["model"]}
-    stem = "planned"
-    while any(m.startswith(stem) for m in taken):
-        stem += "-"
-    names = [f"{stem}{i}" for i in range(len(params))]
+    names = new_names(parts(fit)[0][0].observations.models, len(params))
     return pd.DataFrame({"model": names, "family": family, "params": params, "tokens": tokens})
 
 

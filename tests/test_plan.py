@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import jax
 import numpy as np
 import pandas as pd
@@ -259,14 +257,3 @@ def test_runs_that_cannot_be_next_are_refused(fitted):
         sb.next_run(fitted, plans(("f1-0", "f1", 1e9, 1e12)), big)
     with pytest.raises(ValueError, match="predicted must be one model"):
         sb.next_run(fitted, big, plans(("a", "f1", 1e9, 1e12), ("b", "f1", 2e9, 1e12)))
-
-
-def test_names_of_planned_models_are_new(fitted):
-    from scalebayes.plan import planned
-
-    models = fitted.observations.models
-    own = replace(
-        fitted, observations=sb.Observations(models.assign(model="planned" + models["model"]))
-    )
-    found = planned(own, "f1", np.array([1e9]), np.array([1e12]))
-    assert not set(found["model"]) & set(own.observations.models["model"])
