@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from scalebayes.comparison import Comparison, compare
     from scalebayes.conditioning import condition
     from scalebayes.crossvalidation import HeldOut, cross_validate, held_out
+    from scalebayes.identification import Identifiability, identifiability
     from scalebayes.inference import fit
     from scalebayes.laws import (
         FamilyIntercept,
@@ -49,6 +50,8 @@ _HOME = {
     "HeldOut": "crossvalidation",
     "cross_validate": "crossvalidation",
     "held_out": "crossvalidation",
+    "Identifiability": "identification",
+    "identifiability": "identification",
     "fit": "inference",
     "FamilyIntercept": "laws",
     "Flp": "laws",
@@ -83,6 +86,7 @@ __all__ = [
     "Flp",
     "FlpM",
     "HeldOut",
+    "Identifiability",
     "Ladder",
     "Observations",
     "ObservationsError",
@@ -101,6 +105,7 @@ __all__ = [
     "fit",
     "fit_average",
     "held_out",
+    "identifiability",
     "joint_log_score",
     "load",
     "log_score",

@@ -19,6 +19,7 @@ FLOORS = [
     {"laws"},
     {"levels", "programs", "diagnostics", "posterior", "chains", "inference", "alignment"},
     {"prediction", "averaging", "conditioning", "mixtures", "simulation", "skills"},
+    {"covariances", "unconstrained", "remedies", "identification"},
     {"crossvalidation", "scoring", "comparison"},
     {"tables", "plots"},
     {"about", "demo", "options", "shell", "cli"},
