@@ -63,9 +63,11 @@ class Identifiability:
         groups: One row a group of parameters: group, phrase, elements, contraction (median over the elements),
             worst and worst_at (the least contraction, and where), prior_sensitivity (the largest), verdict (of
             most elements), share (of the elements that have it), and remedy for the elements that are not identified.
-        elements: One row a parameter: group, site, at (its labels), benchmark, block, contraction, both
-            sensitivities, verdict; and median and 90% interval of prior and posterior, counted in sds of
-            the prior from its mean: prior_median, prior_lower, prior_upper, and likewise posterior.
+        elements: One row a parameter: site, group, at (its labels), name, benchmark, input, block, local (whether it
+            is an effect of a family, run or model), judged, need (what tells about it, in `remedies`),
+            contraction, prior_sensitivity and likelihood_sensitivity, verdict; and median and 90% interval of
+            prior and posterior, counted in sds of the prior from its mean: prior_median, prior_lower,
+            prior_upper, and likewise posterior.
         directions: One row a block of parameters, those of one benchmark, one domain, or shared: block,
             parameters (their number), effective_rank, effective_parameters, worst_contraction and worst
             (direction), best_contraction and best.
@@ -88,7 +90,8 @@ class Identifiability:
 
     def __str__(self) -> str:
         """The groups and the worst direction of each block, and what the design lacks."""
-        groups = self.groups[["group", "contraction", "worst", "worst_at", "verdict", "remedy"]]
+        columns = ["group", "contraction", "worst", "worst_at", "verdict", "share", "remedy"]
+        groups = self.groups[columns]
         blocks = self.directions[["block", "effective_rank", "parameters", "worst"]]
         tables = [t.round(2).to_string(index=False) for t in (groups, blocks)]
         return "\n\n".join([*tables, "\n".join(self.lacking)])
