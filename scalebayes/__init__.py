@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from scalebayes.conditioning import condition
     from scalebayes.crossvalidation import HeldOut, cross_validate, held_out
     from scalebayes.experiments import next_run
+    from scalebayes.identification import Identifiability, identifiability
     from scalebayes.inference import fit
     from scalebayes.laws import (
         FamilyIntercept,
@@ -56,6 +57,8 @@ _HOME = {
     "cross_validate": "crossvalidation",
     "held_out": "crossvalidation",
     "next_run": "experiments",
+    "Identifiability": "identification",
+    "identifiability": "identification",
     "fit": "inference",
     "FamilyIntercept": "laws",
     "Flp": "laws",
@@ -100,6 +103,7 @@ __all__ = [
     "Flp",
     "FlpM",
     "HeldOut",
+    "Identifiability",
     "Ladder",
     "Observations",
     "ObservationsError",
@@ -120,6 +124,7 @@ __all__ = [
     "fit",
     "fit_average",
     "held_out",
+    "identifiability",
     "joint_log_score",
     "load",
     "log_score",

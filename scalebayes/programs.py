@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jax
+import platformdirs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def over_draws(one: Callable[..., Any], n_mapped: int) -> Callable[..., Any]:
+def over_draws(
+    one: Callable[..., Any], n_mapped: int, *, optimised: bool = True
+) -> Callable[..., Any]:
     """Compile a function of one draw into one of all: in turn on a CPU, at once on a GPU.
 
     In a program that takes all draws at once, batched LAPACK calls run side by side on the threads
@@ -21,6 +24,8 @@ def over_draws(one: Callable[..., Any], n_mapped: int) -> Callable[..., Any]:
     Args:
         one: Function of one draw and of arguments that all draws share.
         n_mapped: How many of its first arguments have a leading dimension of draws.
+        optimised: Whether to compile with the compiler's optimisations, which a program of many random
+            generators that runs once is not worth.
     """
 
     def every(*arguments: Any) -> Any:
@@ -29,7 +34,9 @@ def over_draws(one: Callable[..., Any], n_mapped: int) -> Callable[..., Any]:
             return jax.lax.map(lambda values: one(*values, *shared), mapped)
         return jax.vmap(lambda *values: one(*values, *shared))(*mapped)
 
-    return jax.jit(every)
+    return jax.jit(
+        every, compiler_options=None if optimised else {"xla_backend_optimization_level": 0}
+    )
 
 
 def make_room(share: float = 0.5) -> None:
@@ -44,3 +51,10 @@ def make_room(share: float = 0.5) -> None:
         return
     if len(maps.read_bytes().splitlines()) > share * int(limit.read_text()):
         jax.clear_caches()
+
+
+def use_compilation_cache() -> None:
+    """Keep compiled programs on disk, unless the user has chosen a place for them."""
+    if getattr(jax.config, "jax_compilation_cache_dir", None) is None:
+        cache = platformdirs.user_cache_path("scalebayes") / "compiled"
+        jax.config.update("jax_compilation_cache_dir", str(cache))

@@ -18,6 +18,7 @@ LONGEST = [
     "predict",
     "ladder",
     "comparison",
+    "identification",
     "losses",
     "inference",
     "cli",

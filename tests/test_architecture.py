@@ -27,6 +27,7 @@ FLOORS = [
         "factor_scores",
         "skills",
     },
+    {"covariances", "unconstrained", "remedies", "identification"},
     {
         "crossvalidation",
         "scoring",

@@ -8,7 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scalebayes.plots import calibration, interval_panels, intervals
+from scalebayes.plots import (
+    calibration,
+    interval_panels,
+    intervals,
+    open_direction,
+    prior_posterior,
+)
 
 mpl.use("Agg")
 
@@ -148,3 +154,64 @@ def test_calibration_of_nothing_is_refused():
     scores, coverage, groups = held_out_tables()
     with pytest.raises(ValueError, match="a table of groups with at least one row"):
         calibration(scores, coverage, groups.head(0))
+
+
+GROUPS = pd.DataFrame(
+    {
+        "group": ["floor", "slope"],
+        "phrase": ["floor of a benchmark", "slope"],
+        "elements": [12, 1],
+        "contraction": [0.2, 0.9],
+        "worst": [-0.1, 0.9],
+        "worst_at": ["mmlu", ""],
+        "verdict": ["prior-driven", "identified"],
+    }
+)
+
+
+@pytest.fixture
+def parameters():
+    """Twelve floors, ever better known, and one slope, far outside its prior."""
+    floors = pd.DataFrame({"group": "floor", "contraction": np.linspace(-0.1, 0.5, 12)})
+    floors = floors.assign(verdict="prior-driven", posterior_median=np.linspace(0.5, 1.6, 12))
+    slope = pd.DataFrame({"group": ["slope"], "contraction": 0.9, "posterior_median": 7.0})
+    rows = pd.concat([floors, slope.assign(verdict="identified")], ignore_index=True)
+    for end, by in (("lower", -1.0), ("upper", 1.0)):
+        rows[f"posterior_{end}"] = rows["posterior_median"] + by
+        rows[f"prior_{end}"] = 1.7 * by
+    return rows
+
+
+def test_posteriors_lie_beside_their_priors(parameters):
+    ax = prior_posterior(GROUPS, parameters, n_draws=500)
+    medians = np.concatenate(points(ax))
+    floors = np.sort(medians[medians[:, 1] < 0.5, 0])
+    assert len(floors) == 9  # of twelve, the least and the most contracted among them
+    assert floors[[0, -1]] == pytest.approx([0.5, 1.6])
+    assert medians[-1] == pytest.approx([4.0, 1.0])  # at the end of the axis
+    bars = [(p.get_x(), p.get_x() + p.get_width()) for p in ax.patches]
+    np.testing.assert_allclose(bars, [(-1.7, 1.7)] * 2)
+    assert [t.get_text() for t in ax.texts] == ["0.20, -0.10 mmlu", "0.90"]
+    assert [t.get_weight() for t in ax.texts] == ["bold", "normal"]
+    assert "500 draws" in ax.get_xlabel()
+
+
+def test_a_picture_of_no_groups_is_refused(parameters):
+    with pytest.raises(ValueError, match="at least one row"):
+        prior_posterior(GROUPS[:0], parameters, n_draws=500)
+
+
+def test_the_open_direction_stands_beside_the_correlations_of_its_block():
+    names = ["floor[mmlu]", "b[mmlu]", "b[bbh]"]
+    values = pd.DataFrame([[1, -0.9, 0], [-0.9, 1, 0.3], [0, 0.3, 1]], names, names)
+    weights = pd.DataFrame(
+        {"block": ["mmlu", "mmlu", "bbh"], "parameter": names, "worst": [1.0, -0.8, 1.0]}
+    )
+    figure = open_direction(values, weights, "mmlu", n_draws=500)
+    left, right = figure.axes
+    np.testing.assert_allclose(left.images[0].get_array(), [[1, -0.9], [-0.9, 1]])
+    assert [t.get_text() for t in left.texts] == ["-0.9", "-0.9"]
+    assert [t.get_text() for t in left.get_yticklabels()] == names[:2]
+    assert [p.get_width() for p in right.patches] == pytest.approx([1.0, -0.8])
+    with pytest.raises(ValueError, match=r"one of \['mmlu', 'bbh'\], but is 'gsm8k'"):
+        open_direction(values, weights, "gsm8k", n_draws=500)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import scalebayes as sb
-from scalebayes import conditioning, inference, prediction, simulation
+from scalebayes import conditioning, inference, prediction, simulation, unconstrained
 from scalebayes.laws.law import specification
 from scalebayes.levels import positions
 from scalebayes.programs import make_room, over_draws
@@ -45,6 +45,7 @@ def test_no_program_batches_lapack(fitted: sb.Fit) -> None:
             "evaluator": inference._evaluator(law, False).lower(draws, design),
             "predictor": prediction._predictor(law).lower(draws, keys, design, at),
             "conditioner": conditioning._conditioner(law).lower(draws, keys, design, at),
+            "side by side": unconstrained._program(law).lower(keys, draws, design),
             "simulator": simulation._simulator(law).lower(
                 keys, np.tile(design.log_loss, (len(keys), 1)), design
             ),

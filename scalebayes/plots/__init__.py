@@ -3,6 +3,7 @@
 from scalebayes.plots.calibration import calibration
 from scalebayes.plots.curves import curves, two_steps
 from scalebayes.plots.decisions import allocation, target_map
+from scalebayes.plots.identifiability import open_direction, prior_posterior
 from scalebayes.plots.intervals import interval_panels, intervals
 from scalebayes.plots.skills import family_effects, loadings, skill_correlations, skill_levels
 
@@ -14,6 +15,8 @@ __all__ = [
     "interval_panels",
     "intervals",
     "loadings",
+    "open_direction",
+    "prior_posterior",
     "skill_correlations",
     "skill_levels",
     "target_map",
