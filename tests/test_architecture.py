@@ -21,7 +21,7 @@ FLOORS = [
     {"prediction", "averaging", "conditioning", "mixtures", "simulation", "skills"},
     {"crossvalidation", "scoring", "comparison"},
     {"tables", "plots"},
-    {"about", "demo", "options", "shell", "cli"},
+    {"about", "demo", "options", "shell", "verbs", "cli"},
 ]
 """From the ground up; modules of one floor may import one another."""
 
