@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         predictive_draws,
         summary,
     )
+    from scalebayes.report import write_report
     from scalebayes.scoring import calibration, conformal_prob
     from scalebayes.simulation import prior_predictive, simulate
 
@@ -70,6 +71,7 @@ _HOME = {
     "predict": "prediction",
     "predictive_draws": "prediction",
     "summary": "prediction",
+    "write_report": "report",
     "prior_predictive": "simulation",
     "simulate": "simulation",
 }
@@ -111,6 +113,7 @@ __all__ = [
     "priors",
     "simulate",
     "summary",
+    "write_report",
 ]
 
 

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from scalebayes.shell import run
-from scalebayes.verbs import asking, data, fitting
+from scalebayes.verbs import asking, data, fitting, judging
 
 app = typer.Typer(
     help="How accurate a model not yet trained will be, and how sure we are.",
@@ -31,6 +31,9 @@ for verb in (
     asking.mixture,
     asking.summary,
     asking.skills,
+    judging.report,
+    judging.plot,
+    judging.compare,
 ):
     app.command()(verb)
 app.add_typer(public, name="data")

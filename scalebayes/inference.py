@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 import numpyro
-import platformdirs
 from numpyro import handlers
 from numpyro.infer.inspect import get_dependencies
 from numpyro.infer.util import constrain_fn
@@ -23,7 +22,7 @@ from scalebayes.laws import LAWS
 from scalebayes.laws.law import from_specification, specification
 from scalebayes.levels import check_mixtures
 from scalebayes.posterior import Fit, make_tree
-from scalebayes.programs import make_room, over_draws
+from scalebayes.programs import keep_on_disk, make_room, over_draws
 from scalebayes.version import __version__
 
 if TYPE_CHECKING:
@@ -132,7 +131,7 @@ def fit(
         )
     held = _held_out(observations, hold_out)
     make_room()
-    _use_compilation_cache()
+    keep_on_disk()
     started = time.perf_counter()
     with jax.enable_x64(x64):
         design = designs.build(
@@ -228,13 +227,6 @@ def _check_floors(law: Law, design: Design) -> None:
             f"floor='known' needs the chance level of every benchmark, but there is none for {without}: "
             "give it, or choose floor='learned'"
         )
-
-
-def _use_compilation_cache() -> None:
-    """Keep compiled programs on disk, unless the user has chosen a place for them."""
-    if getattr(jax.config, "jax_compilation_cache_dir", None) is None:
-        cache = platformdirs.user_cache_path("scalebayes") / "compiled"
-        jax.config.update("jax_compilation_cache_dir", str(cache))
 
 
 def evaluate(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jax
+import platformdirs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +30,15 @@ def over_draws(one: Callable[..., Any], n_mapped: int) -> Callable[..., Any]:
             return jax.lax.map(lambda values: one(*values, *shared), mapped)
         return jax.vmap(lambda *values: one(*values, *shared))(*mapped)
 
+    keep_on_disk()
     return jax.jit(every)
+
+
+def keep_on_disk() -> None:
+    """Keep compiled programs on disk, unless the user has chosen a place for them."""
+    if getattr(jax.config, "jax_compilation_cache_dir", None) is None:
+        cache = platformdirs.user_cache_path("scalebayes") / "compiled"
+        jax.config.update("jax_compilation_cache_dir", str(cache))
 
 
 def make_room(share: float = 0.5) -> None:

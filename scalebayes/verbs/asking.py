@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from scalebayes.verbs.common import Csv, Json, Saved, Seed, Units, note, print_json, write_csv
+from scalebayes.verbs.common import (
+    Csv,
+    Json,
+    NewFamily,
+    Saved,
+    Seed,
+    Units,
+    note,
+    print_json,
+    write_csv,
+)
 
 if TYPE_CHECKING:
     from scalebayes.prediction import Kind, Quantity
@@ -38,10 +48,7 @@ def predict(
     kind: Annotated[
         str, typer.Option(help="score: what an evaluation will show; mean: what the law expects.")
     ] = "score",
-    new_family: Annotated[
-        list[str],
-        typer.Option(help="New family with a name like a known one's; may be repeated."),
-    ] = [],  # noqa: B006
+    new_family: NewFamily = [],  # noqa: B006
     seed: Seed = 0,
     csv: Csv = None,
     json: Json = False,

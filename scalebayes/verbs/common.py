@@ -20,6 +20,10 @@ Csv = Annotated[Path | None, typer.Option("--csv", help="Write the table to this
 Units = Annotated[
     str, typer.Option(help="Factors to counts, such as params=1e9,tokens=1e12 (score=0.01 for %).")
 ]
+NewFamily = Annotated[
+    list[str],
+    typer.Option(help="New family with a name like a known one's; may be repeated."),
+]
 Saved = Annotated[Path, typer.Argument(metavar="FIT.nc", help="A fit that `fit` has written.")]
 
 
