@@ -22,7 +22,7 @@ from scalebayes.laws import LAWS
 from scalebayes.laws.law import from_specification, specification
 from scalebayes.levels import check_mixtures
 from scalebayes.posterior import Fit, make_tree
-from scalebayes.programs import keep_on_disk, make_room, over_draws
+from scalebayes.programs import make_room, over_draws, use_compilation_cache
 from scalebayes.version import __version__
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def fit(
         )
     held = _held_out(observations, hold_out)
     make_room()
-    keep_on_disk()
+    use_compilation_cache()
     started = time.perf_counter()
     with jax.enable_x64(x64):
         design = designs.build(

@@ -30,15 +30,8 @@ def over_draws(one: Callable[..., Any], n_mapped: int) -> Callable[..., Any]:
             return jax.lax.map(lambda values: one(*values, *shared), mapped)
         return jax.vmap(lambda *values: one(*values, *shared))(*mapped)
 
-    keep_on_disk()
+    use_compilation_cache()
     return jax.jit(every)
-
-
-def keep_on_disk() -> None:
-    """Keep compiled programs on disk, unless the user has chosen a place for them."""
-    if getattr(jax.config, "jax_compilation_cache_dir", None) is None:
-        cache = platformdirs.user_cache_path("scalebayes") / "compiled"
-        jax.config.update("jax_compilation_cache_dir", str(cache))
 
 
 def make_room(share: float = 0.5) -> None:
@@ -53,3 +46,10 @@ def make_room(share: float = 0.5) -> None:
         return
     if len(maps.read_bytes().splitlines()) > share * int(limit.read_text()):
         jax.clear_caches()
+
+
+def use_compilation_cache() -> None:
+    """Keep compiled programs on disk, unless the user has chosen a place for them."""
+    if getattr(jax.config, "jax_compilation_cache_dir", None) is None:
+        cache = platformdirs.user_cache_path("scalebayes") / "compiled"
+        jax.config.update("jax_compilation_cache_dir", str(cache))
