@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         predictive_draws,
         summary,
     )
+    from scalebayes.report import write_report
     from scalebayes.scoring import calibration, conformal_prob
     from scalebayes.simulation import prior_predictive, simulate
     from scalebayes.trajectories import measured, trajectory, two_steps
@@ -85,6 +86,7 @@ _HOME = {
     "predict": "prediction",
     "predictive_draws": "prediction",
     "summary": "prediction",
+    "write_report": "report",
     "prior_predictive": "simulation",
     "simulate": "simulation",
     "measured": "trajectories",
@@ -142,6 +144,7 @@ __all__ = [
     "target_probability",
     "trajectory",
     "two_steps",
+    "write_report",
 ]
 
 

@@ -99,6 +99,7 @@ def compare(
     method: Method = "pseudo-bma",
     folder: str | Path | None = None,
     jobs: int = 1,
+    progress: Callable[[str, int, int], None] | None = None,
 ) -> Comparison:
     """Compare fitted laws by how well they predict scores that they have not seen.
 
@@ -117,6 +118,7 @@ def compare(
             err in ways of their own.
         folder: Where finished refits are kept; an interrupted comparison goes on there.
         jobs: How many refits at once, see `cross_validate`.
+        progress: Called with the name of a law, the number of its finished refits and of all.
 
     Returns:
         A table like ArviZ's with weights, and the evidence behind it.
@@ -135,7 +137,10 @@ def compare(
     if method not in ("stacking", "pseudo-bma"):
         raise ValueError(f"method must be stacking or pseudo-bma, but is {method!r}")
     _check_rows(fits)
-    pieces = {n: _pieces(fit, by, keep, refit, folder, jobs) for n, fit in fits.items()}
+    pieces = {
+        n: _pieces(fit, by, keep, refit, folder, jobs, progress and functools.partial(progress, n))
+        for n, fit in fits.items()
+    }
     labels = next(iter(pieces.values())).labels
     evidence = labels.assign(**{n: p.log_density for n, p in pieces.items()})
     pareto_k = labels[["fold"]].assign(**{n: p.pareto_k for n, p in pieces.items()})
@@ -156,14 +161,21 @@ class _Pieces:
 
 
 def _pieces(
-    fit: Fit, by: str, keep: Sequence[int], refit: bool, folder: str | Path | None, jobs: int
+    fit: Fit,
+    by: str,
+    keep: Sequence[int],
+    refit: bool,
+    folder: str | Path | None,
+    jobs: int,
+    progress: Callable[[int, int], None] | None,
 ) -> _Pieces:
     observations = _seen(fit)
 
     def again(folds: Sequence[Fold]) -> HeldOut:
         return cross_validate(
-            fit.law, observations, folds, folder=folder, jobs=jobs, **fit.provenance["settings"]
-        )
+            fit.law, observations, folds, folder=folder, jobs=jobs, progress=progress,
+            **fit.provenance["settings"],
+        )  # fmt: skip
 
     folds = {
         "larger": lambda: larger(observations, keep),

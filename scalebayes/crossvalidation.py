@@ -27,7 +27,7 @@ from scalebayes.rules import COLUMNS
 from scalebayes.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from scalebayes.design import Design
     from scalebayes.laws.law import Law
@@ -149,6 +149,7 @@ def cross_validate(
     seed: int,
     folder: str | Path | None = None,
     jobs: int = 1,
+    progress: Callable[[int, int], None] | None = None,
     **settings: Any,
 ) -> HeldOut:
     """Fit a law once for each fold, without what the fold holds out, and predict that.
@@ -166,6 +167,8 @@ def cross_validate(
         jobs: How many folds at once, in processes of joblib, -1 for as many as there are cores. Chains of
             one fold already share the cores of a machine, so that more than one pays on a cluster: with
             `joblib.parallel_config(backend="dask")` the folds go to its workers.
+        progress: Called with the number of finished folds and of all, at the start and after each fold.
+            A backend that hands over all folds at once, such as Dask, tells nothing in between.
         **settings: Other arguments of `fit`, such as draws and chains.
     """
     if not folds:
@@ -182,15 +185,29 @@ def cross_validate(
         None if folder is None else Path(folder),
         hashlib.sha256(about.encode()).hexdigest(),
     )
-    if jobs == 1:
-        return joined([run(fold) for fold in folds])
+    finished = (run(fold) for fold in folds) if jobs == 1 else _in_processes(run, folds, jobs)
+    tell = progress or (lambda done, total: None)
+    tell(0, len(folds))
+    parts = []
+    for part in finished:
+        parts.append(part)
+        tell(len(parts), len(folds))
+    return joined(parts)
+
+
+def _in_processes(
+    run: Callable[[Fold], HeldOut], folds: Sequence[Fold], jobs: int
+) -> Iterable[HeldOut]:
+    """Folds in their order, each as soon as it is there where the backend of joblib can do so."""
     try:
         import joblib
     except ImportError as error:
         raise ImportError(
             "jobs other than 1 need joblib: install scalebayes[dask], or leave out jobs"
         ) from error
-    return joined(joblib.Parallel(n_jobs=jobs)(joblib.delayed(run)(fold) for fold in folds))
+    backend, _ = joblib.parallel.get_active_backend()
+    how = "generator" if backend.supports_return_generator else "list"
+    return joblib.Parallel(jobs, return_as=how)(joblib.delayed(run)(fold) for fold in folds)
 
 
 def joined(parts: Sequence[HeldOut]) -> HeldOut:

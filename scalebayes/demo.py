@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from scalebayes.datasets import olmo_ladder, open_llm
-from scalebayes.folds import whole_models
+from scalebayes.folds import hidden
 from scalebayes.laws import Ladder, Sloth
 from scalebayes.prediction import CELL, predict
 
@@ -78,23 +78,32 @@ def largest(table: Observations, families: Sequence[str] = FAMILIES) -> list[str
     return [str(by_size[family]) for family in families]
 
 
-def held_out(fit: Fit, *, seed: int = 0) -> pd.DataFrame:
-    """Predict the models that a fit was not shown, beside their scores.
+def held_out(fit: Fit, *, of: Quantity | None = None, seed: int = 0) -> pd.DataFrame:
+    """Predict what a fit was not shown, beside what was observed.
 
     Args:
-        fit: A fit with models held out.
+        fit: A fit with models, or single scores, held out.
+        of: `score`, or `loss` of a law that has losses; by default scores where the fit has any.
         seed: Seed of the predictive draws.
 
     Returns:
-        The table of `predict` for these models on every benchmark, or on every domain of a fit of losses
-        alone, with the columns observed (NaN where none is known), inside_50 and inside_90.
+        The table of `predict` for the models of which something is held out, without what the fit has
+        seen, with the columns observed (NaN where none is known), inside_50 and inside_90.
+
+    Raises:
+        ValueError: If the fit holds nothing out.
     """
-    of: Quantity = "score" if fit.design.labels("benchmark") else "loss"
-    own = fit.observations.only(models=whole_models(fit.held_out))
+    if not fit.held_out:
+        raise ValueError("the fit has seen all that it was given: fit with hold_out")
+    of = of or ("score" if fit.design.labels("benchmark") else "loss")
+    models = dict.fromkeys(h if isinstance(h, str) else h[0] for h in fit.held_out)
+    own = fit.observations.only(models=models)
     table = predict(fit, own, of=of, prob=PROB, seed=seed)
-    values = (own.scores if of == "score" else own.losses).set_index(CELL[of])[of]
-    observed = values.reindex(pd.MultiIndex.from_frame(table[CELL[of]])).to_numpy()
-    table.insert(4, "observed", observed)
+    rows = own.scores if of == "score" else own.losses
+    at = pd.MultiIndex.from_frame(table[CELL[of]])
+    table.insert(4, "observed", rows.set_index(CELL[of])[of].reindex(at).to_numpy())
+    seen = pd.MultiIndex.from_frame(rows[~hidden(rows, fit.held_out)][CELL[of]])
+    table = table[~at.isin(seen)].reset_index(drop=True)
     for p in PROB:
         name = f"{100 * p:g}"
         table[f"inside_{name}"] = table["observed"].between(

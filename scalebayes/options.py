@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -16,7 +17,6 @@ from scalebayes.rules import quoted, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from scalebayes.laws import Law
 
@@ -207,6 +207,28 @@ def probabilities(text: str) -> list[float]:
         return [float(p) for p in text.split(",") if p.strip()]
     except ValueError:
         raise ValueError(f"--prob expects numbers such as 0.5,0.9, got {text!r}") from None
+
+
+def whole_numbers(option: str, text: str) -> list[int]:
+    """Parse whole numbers from one on, joined by commas."""
+    listed = [number.strip() for number in text.split(",") if number.strip()]
+    if not listed or not all(re.fullmatch("[1-9][0-9]*", number) for number in listed):
+        raise ValueError(f"{option} expects whole numbers such as 1,2, got {text!r}")
+    return [int(number) for number in listed]
+
+
+def named_files(texts: Iterable[str]) -> dict[str, Path]:
+    """Parse FILE or NAME=FILE; a file without a name has that of its stem."""
+    found: dict[str, Path] = {}
+    for text in texts:
+        given, _, rest = ("", "", text) if Path(text).exists() else text.rpartition("=")
+        name = given.strip() or Path(rest).stem
+        if name in found:
+            raise ValueError(
+                f"two fits are called {name!r}: give one another name, {name}-2={rest}"
+            )
+        found[name] = Path(rest)
+    return found
 
 
 def models(

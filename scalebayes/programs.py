@@ -34,6 +34,7 @@ def over_draws(
             return jax.lax.map(lambda values: one(*values, *shared), mapped)
         return jax.vmap(lambda *values: one(*values, *shared))(*mapped)
 
+    use_compilation_cache()
     return jax.jit(
         every, compiler_options=None if optimised else {"xla_backend_optimization_level": 0}
     )

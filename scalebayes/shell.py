@@ -21,6 +21,7 @@ IN_SHELL = (
     (r"\bunits=", "--units "),
     (r"\bnew_families=\['([^']*)'\]", r"--new-family '\1'"),
     (r"\btokens=None", "--tokens-col none"),
+    (r"\bhold_out\b", "--hold-out"),
     (r"pass extra='ignore' to leave such columns out", "leave such columns out of the file"),
 )
 """What the library's messages call an argument, and what the shell calls it."""
@@ -52,7 +53,7 @@ def _run(app: typer.Typer, arguments: Sequence[str] | None) -> int:
         return _fail("interrupted", INTERRUPTED)
     except _USAGE as error:
         return _usage_error(error)
-    except (OSError, TypeError, ValueError) as error:
+    except (ImportError, OSError, TypeError, ValueError) as error:
         if os.environ.get("SCALEBAYES_TRACEBACK"):
             raise
         return _fail(_says(error), BAD_INPUT)

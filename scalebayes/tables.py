@@ -50,14 +50,14 @@ def show(table: pd.DataFrame, *, title: str = "", group: str = "") -> None:
         )
     before: Any = None
     for row in table.to_dict("records"):
-        cells = [_cell(value) for value in row.values()]
+        cells = [cell(value) for value in row.values()]
         if group:
             if before is not None and row[group] != before:
                 drawn.add_section()
             elif before is not None and terminal:
                 cells[list(row).index(group)] = ""
             before = row[group]
-        drawn.add_row(*(Text(cell) for cell in cells))
+        drawn.add_row(*(Text(text) for text in cells))
     Console(width=None if terminal else WIDE, highlight=False).print(drawn)
 
 
@@ -82,8 +82,9 @@ def to_json(value: Any) -> str:
     return json.dumps(_plain(value), indent=2, ensure_ascii=False)
 
 
-def _cell(value: Any) -> str:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+def cell(value: Any) -> str:
+    """A value as readers see it: floats with three decimals, a missing value as a dash."""
+    if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"

@@ -29,7 +29,7 @@ from numpyro.distributions import biject_to
 from scalebayes.laws import LAWS
 from scalebayes.laws.law import from_specification, specification
 from scalebayes.levels import LOCAL_DIMS
-from scalebayes.programs import make_room, over_draws, use_compilation_cache
+from scalebayes.programs import make_room, over_draws
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,7 +89,6 @@ def side_by_side(fit: Fit, models: pd.DataFrame, chosen: np.ndarray, seed: int) 
         seed: Seed of the draws from priors.
     """
     make_room()
-    use_compilation_cache()
     own = {k: v[chosen] for k, v in fit.draws().items()}
     with jax.enable_x64(True):
         keys = jax.random.split(jax.random.key(seed), len(chosen))

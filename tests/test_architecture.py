@@ -38,7 +38,8 @@ FLOORS = [
         "experiments",
     },
     {"tables", "plots"},
-    {"about", "demo", "options", "shell", "cli"},
+    {"about", "demo", "options", "pictures", "report"},
+    {"shell", "verbs", "cli"},
 ]
 """From the ground up; modules of one floor may import one another."""
 

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -200,8 +201,15 @@ def test_finished_folds_are_read_and_others_fitted(
         "scalebayes.crossvalidation.sample_posterior",
         lambda *args, **more: fitted.append(more["hold_out"]) or real(*args, **more),
     )
-    whole = cross_validate(law, observations, questions, folder=tmp_path, **QUICK)
+    told: list[tuple[int, int]] = []
+    settings = {"folder": tmp_path, "progress": lambda *n: told.append(n), **QUICK}
+    whole = cross_validate(law, observations, questions, **settings)
     assert fitted == [questions[2].hold_out]
+    assert told == [(0, 3), (1, 3), (2, 3), (3, 3)]
+    with joblib.parallel_config(backend="threading"):
+        again = cross_validate(law, observations, questions, jobs=2, **settings)
+    assert told[4:] == told[:4]
+    pd.testing.assert_frame_equal(again.cells, whole.cells)
     pd.testing.assert_frame_equal(whole.cells.iloc[: len(first.cells)], first.cells)
     pd.testing.assert_frame_equal(whole.folds.iloc[:2], first.folds)
     np.testing.assert_array_equal(whole.draws[: len(first.cells)], first.draws)
@@ -251,7 +259,6 @@ def test_a_cluster_gives_what_one_process_gives(
     observations: sb.Observations, tmp_path: Path
 ) -> None:
     """Folds on worker processes of Dask, of which one is killed half-way."""
-    import joblib
     from dask.distributed import Client, LocalCluster
 
     questions = folds.larger(observations, keep=[2])[:4]

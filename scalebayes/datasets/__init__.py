@@ -7,6 +7,7 @@ from scalebayes.datasets.bundled import (
     olmo_ladder,
     open_llm,
     provenance,
+    source_of,
 )
 from scalebayes.datasets.downloads import DownloadError, get, sources
 from scalebayes.datasets.public import gadre, olmo_ladder_checkpoints, regmix, sloth
@@ -24,5 +25,6 @@ __all__ = [
     "read",
     "regmix",
     "sloth",
+    "source_of",
     "sources",
 ]

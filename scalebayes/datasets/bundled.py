@@ -107,5 +107,19 @@ def provenance(name: str) -> dict[str, Any]:
     return facts
 
 
+def source_of(observations: Observations) -> dict[str, Any] | None:
+    """Return the provenance of the bundled table that holds all these scores; None if there is none."""
+    key = ["model", "benchmark", "score"]
+    asked = pd.MultiIndex.from_frame(observations.scores[key].round(9))
+    bundled = {
+        "open_llm": open_llm(mixtures=True),
+        "olmo_ladder": olmo_ladder(checkpoints=True),
+    }
+    for name, table in bundled.items():
+        if len(asked) and asked.isin(pd.MultiIndex.from_frame(table.scores[key].round(9))).all():
+            return provenance(name)
+    return None
+
+
 def _bundled(name: str) -> Any:
     return files("scalebayes.datasets").joinpath(name)

@@ -24,8 +24,8 @@ BELOW = 0.3
 PALE = 0.35
 """Opacity of what cannot be compared: predictions without a score, models off a curve."""
 
-CAPTION = (
-    "Thick bar: 50% interval, thin bar: 90% interval, tick: median. "
+BARS = "Thick bar: 50% interval, thin bar: 90% interval, tick: median."
+SCORES = (
     "Below it the score, a dot inside the 90% interval, a diamond outside. Pale: no score known."
 )
 NEEDED = ("model", "benchmark", "median", "lower_50", "upper_50", "lower_90", "upper_90")
@@ -69,7 +69,7 @@ def intervals(table: pd.DataFrame, ax: Axes | None = None, *, by: By = "model") 
     ax.set_yticks(ticks, names)
     ax.set_ylim(height - 0.3, -0.7)
     _finish(ax)
-    ax.set_xlabel("score\n" + CAPTION.replace("median. ", "median.\n"), size="small")
+    ax.set_xlabel(f"score\n{_caption(table)}", size="small")
     if not headed:
         ax.set_title(str(groups[0]), size=8, weight="bold")
     return ax
@@ -112,8 +112,7 @@ def interval_panels(table: pd.DataFrame, *, by: By = "model", columns: int = 5) 
         _finish(ax)
     for ax in axes.flat[max(len(groups) - columns, 0) : len(groups)]:
         ax.tick_params(axis="x", labelbottom=True)  # also where the last row ends before it
-    width = figure.get_size_inches()[0]
-    caption = CAPTION if width > 8 else CAPTION.replace("median. ", "median.\n")
+    caption = _caption(table, between=" " if figure.get_size_inches()[0] > 8 else "\n")
     figure.supxlabel(f"score\n{caption}", size="small")
     return figure
 
@@ -132,6 +131,10 @@ def _check(table: pd.DataFrame, by: By) -> None:
         )
     if not len(table):
         raise ValueError("expected a table with at least one prediction, but it has no rows")
+
+
+def _caption(table: pd.DataFrame, between: str = "\n") -> str:
+    return between.join([BARS, SCORES] if "observed" in table else [BARS])
 
 
 def _other(by: By) -> str:

@@ -1,0 +1,118 @@
+"""Pictures of a fit, each with words that tell what it shows: for a page, a file or a screen reader."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scalebayes import demo, scoring
+from scalebayes import plots as draw
+from scalebayes.crossvalidation import held_out
+from scalebayes.rules import quoted, suggestion
+from scalebayes.validation import plural
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from scalebayes.crossvalidation import HeldOut
+    from scalebayes.posterior import Fit
+
+MOST_NAMED = 8
+"""Predictions that the words on a picture name one by one; tables have all."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture and what it shows.
+
+    Attributes:
+        figure: What is drawn; `matplotlib.pyplot.close` it when done.
+        shows: The same in words and numbers, for those who cannot see it.
+    """
+
+    figure: Figure
+    shows: str
+
+
+def picture(fit: Fit, kind: str, *, seed: int = 0) -> Picture:
+    """Draw a picture of a fit.
+
+    Args:
+        fit: The fit.
+        kind: One of `KINDS`.
+        seed: Seed of the predictive draws.
+
+    Raises:
+        ValueError: If there is no such kind, or the fit has not what it shows.
+    """
+    if kind not in KINDS:
+        raise ValueError(
+            f"there is no picture of kind {kind!r}"
+            + (suggestion(kind, KINDS) or f": there are {quoted(KINDS)}")
+        )
+    return KINDS[kind](fit, seed)
+
+
+def intervals(table: pd.DataFrame) -> Picture:
+    """Predictive intervals of scores, a table of `predict`, beside what was observed if it has that."""
+    if "benchmark" not in table:
+        raise ValueError("intervals are drawn of scores, but the fit is of losses alone")
+    n_model, n_benchmark = table["model"].nunique(), table["benchmark"].nunique()
+    figure = draw.interval_panels(table, by="model" if n_benchmark > 1 else "benchmark")
+    of = f"{plural(n_model, 'model')} on {plural(n_benchmark, 'benchmark')}"
+    if "observed" not in table:
+        return Picture(figure, f"Predictive intervals of {of}. 90% intervals: {_named(table)}.")
+    scored = table[table["observed"].notna()]
+    words = [
+        f"Predictive intervals of {of}, beside the scores.",
+        f"{scored['inside_90'].sum()} of {len(scored)} scores lie inside their 90% intervals,",
+        f"{scored['inside_50'].sum()} inside their 50% intervals.",
+    ]
+    if not scored["inside_90"].all():
+        words.append(f"Outside the 90% intervals: {_named(scored[~scored['inside_90']])}.")
+    return Picture(figure, " ".join(words))
+
+
+def calibration(held: HeldOut) -> Picture:
+    """How predictions of held-out scores came out: coverage, PIT, and CRPS by distance."""
+    table, groups = scoring.scores(held), scoring.calibration(held, "distance")
+    found = scoring.calibration(held).iloc[0]
+    figure = draw.calibration(table, scoring.coverage(held), groups)
+    bins, _ = np.histogram(table["pit"], np.linspace(0, 1, 11))
+    far = "; ".join(
+        f"{row['distance']}, {row['crps']:.1f} points and {row['coverage_90']:.0%} of "
+        f"{plural(row['scores'], 'score')} inside"
+        for row in groups.to_dict("records")
+    )
+    return Picture(
+        figure,
+        f"Calibration of {plural(len(table), 'held-out score')} of "
+        f"{plural(found['models'], 'model')}. {found['coverage_50']:.0%} lie inside the 50% intervals, "
+        f"{found['coverage_90']:.0%} inside the 90% intervals. Scores in each tenth of the probability "
+        f"of a smaller score: {', '.join(map(str, bins))}. Mean CRPS and coverage of 90% intervals by "
+        f"decades of compute past the family's largest seen model: {far}.",
+    )
+
+
+def _named(table: pd.DataFrame) -> str:
+    """Predictions one by one, with their 90% intervals."""
+    named = [
+        f"{row['model']} on {row['benchmark']}"
+        + (f" scored {row['observed']:.3f}, not" if "observed" in row else "")
+        + f" {row['lower_90']:.3f} to {row['upper_90']:.3f}"
+        for row in table.head(MOST_NAMED).to_dict("records")
+    ]
+    more = len(table) - len(named)
+    return "; ".join(named) + (f"; and {more} more" if more else "")
+
+
+KINDS: dict[str, Callable[[Fit, int], Picture]] = {
+    "intervals": lambda fit, seed: intervals(demo.held_out(fit, seed=seed)),
+    "calibration": lambda fit, seed: calibration(held_out(fit, seed=seed)),
+}
+"""Pictures by name, from a fit and a seed of predictive draws."""

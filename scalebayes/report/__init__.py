@@ -1,0 +1,5 @@
+"""One page about a fit."""
+
+from scalebayes.report.page import write_report
+
+__all__ = ["write_report"]

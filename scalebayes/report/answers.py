@@ -1,0 +1,156 @@
+"""Sections of a report that tell what a fit says: verdict, predictions, calibration."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from scalebayes import demo, diagnostics, pictures, scoring
+from scalebayes.crossvalidation import held_out
+from scalebayes.prediction import predict
+from scalebayes.report.section import Section
+from scalebayes.rules import quoted
+from scalebayes.tables import intervals_as_text
+from scalebayes.validation import plural
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from scalebayes.observations import Observations
+    from scalebayes.posterior import Fit
+    from scalebayes.prediction import Quantity
+
+
+def verdict(fit: Fit, compared: dict[Quantity, pd.DataFrame]) -> Section:
+    """Whether the fit can be believed, and how its predictions came out.
+
+    Args:
+        fit: The fit.
+        compared: Held-out scores and losses beside their predictions.
+    """
+    found = fit.verdict
+    text = ["Converged: the chains agree, and their draws suffice for the intervals below."]
+    if not found.passed:
+        text = ["Not converged: do not rely on the intervals below before this is mended."]
+    points = [f"{failure[0].upper()}{failure[1:]}." for failure in found.failures]
+    points += [_came_out(table, of) for of, table in compared.items()]
+    if not compared:
+        points.append("Nothing was held out: whether intervals hold what they promise is untested.")
+    rhat = "-" if np.isnan(found.max_rhat) else f"{found.max_rhat:.3f}"
+    rows = [
+        ("R-hat, largest", "chains agree", rhat, f"at most {diagnostics.MAX_RHAT}",
+         found.max_rhat <= diagnostics.MAX_RHAT),
+        ("ESS bulk, smallest", "independent draws they are worth, for medians", f"{found.min_ess_bulk:.0f}",
+         f"at least {diagnostics.MIN_ESS}", found.min_ess_bulk >= diagnostics.MIN_ESS),
+        ("ESS tail, smallest", "the same, for the ends of intervals", f"{found.min_ess_tail:.0f}",
+         f"at least {diagnostics.MIN_ESS}", found.min_ess_tail >= diagnostics.MIN_ESS),
+        ("divergences", "parts of the posterior not explored", f"{found.divergences}", "none",
+         not found.divergences),
+        ("saturated trees", "trajectories cut short: slow, not biased", f"{found.saturated}", "none",
+         not found.saturated),
+        ("E-BFMI, smallest", "heavy tails are explored", f"{found.min_ebfmi:.2f}",
+         f"at least {diagnostics.MIN_EBFMI}", found.min_ebfmi >= diagnostics.MIN_EBFMI),
+    ]  # fmt: skip
+    checks = pd.DataFrame(rows, columns=["check", "what it tells", "found", "asked for", "met"])
+    return Section(
+        "verdict",
+        "Verdict",
+        text,
+        points,
+        tables={"Checks of the sampler, on the expected scores and losses": checks},
+        status="good" if found.passed else "bad",
+    )
+
+
+def asked(
+    fit: Fit, models: pd.DataFrame | Observations, new_families: Sequence[str], seed: int
+) -> Section:
+    """Predictions of models that the reader asks for; the arguments are those of `predict`."""
+    of: Quantity = "score" if fit.design.labels("benchmark") else "loss"
+    table = predict(fit, models, of=of, new_families=new_families, seed=seed)
+    text = [f"The {of} that an evaluation of each model will show."]
+    new = table.loc[table["kind"] == "new family", "family"].unique()
+    if len(new):
+        text.append(
+            f"The law has seen nothing of {quoted(new)}: drawn from the population of families, "
+            "hence the wide intervals."
+        )
+    shown = intervals_as_text(table.drop(columns=["mean", "kind"]))
+    caption = f"Predictions of {plural(table['model'].nunique(), 'model')}, with central intervals"
+    drawn = [pictures.intervals(table)] if of == "score" else []
+    return Section("predictions", "Predictions", text, pictures=drawn, tables={caption: shown})
+
+
+def of_held_out(compared: dict[Quantity, pd.DataFrame]) -> Section:
+    """Predictions of what the fit was not shown beside what was observed."""
+    shown = {}
+    for of, table in compared.items():
+        column = "benchmark" if of == "score" else "domain"
+        columns = ["model", column, "observed", "median", "lower_50", "upper_50", "lower_90"]
+        scored = intervals_as_text(table[[*columns, "upper_90"]])
+        scored["inside 90%"] = table["inside_90"].where(table["observed"].notna(), None)
+        words = "Scores" if of == "score" else "Losses"
+        shown[f"{words} of models that the law was not shown, beside its predictions"] = scored
+    return Section(
+        "held-out",
+        "Held-out predictions",
+        [
+            "What the law was not shown, beside what it expected. Of scores with calibrated intervals one "
+            "in ten lies outside its 90% interval."
+        ],
+        pictures=[pictures.intervals(compared["score"])] if "score" in compared else [],
+        tables=shown,
+    )
+
+
+def calibration(fit: Fit, seed: int) -> Section:
+    """Coverage, PIT and scores of held-out predictions, as a picture and tables."""
+    held = held_out(fit, seed=seed)
+    groups = {"distance": "By decades of compute past the family's largest seen model"}
+    if held.cells["benchmark"].nunique() > 1:
+        groups["benchmark"] = "By benchmark"
+    return Section(
+        "calibration",
+        "Calibration",
+        [
+            "Intervals of probability p should hold a share p of scores. Scores of one model err "
+            "together, so that few models tell little. CRPS is the error of a whole distribution, in "
+            "points of score: smaller is better.",
+            f"From {held.draws.shape[1]} joint draws of its own: a score at the very end of an "
+            "interval may count otherwise than above.",
+        ],
+        pictures=[pictures.calibration(held)],
+        tables={
+            caption: _in_points(scoring.calibration(held, by)) for by, caption in groups.items()
+        },
+    )
+
+
+def _came_out(table: pd.DataFrame, of: Quantity) -> str:
+    """How predictions of held-out scores, or losses, came out in one sentence."""
+    found = demo.accuracy(table)
+    n, many = found["scores"], "losses" if of == "loss" else "scores"
+    inside = {p: int(table[f"inside_{p}"].sum()) for p in (50, 90)}
+    error = found["mean_absolute_error"]
+    size = f"{100 * error:.1f} points" if of == "score" else f"{error:.3f}"
+    return (
+        f"{inside[90]} of {n} {many} of {plural(found['models'], 'held-out model')} lie inside their "
+        f"90% intervals and {inside[50]} inside their 50% intervals; calibrated ones would hold "
+        f"{0.9 * n:.0f} and {0.5 * n:.0f}. The median is off by {size} on average."
+    )
+
+
+def _in_points(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of `scoring.calibration` in the words and units of readers."""
+    shares = {f"coverage_{p}": f"inside {p}%" for p in (50, 90)}
+    points = {
+        "error": "mean error", "bias": "bias", "crps": "CRPS", "width_90": "width of 90%"
+    }  # fmt: skip
+    shown = table.drop(columns=["energy", "interval_score", "coverage_80", "coverage_95"])
+    for column in shares:
+        shown[column] = shown[column].map("{:.0%}".format)
+    for column in points:
+        shown[column] = shown[column].map("{:.1f}".format)
+    return shown.astype({shown.columns[0]: str}).rename(columns=shares | points)

@@ -1,0 +1,131 @@
+"""write_report: one page for a fit, complete in one file that works without a network."""
+
+from __future__ import annotations
+
+import base64
+import re
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scalebayes import demo
+from scalebayes.report import answers, background
+from scalebayes.tables import cell
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from scalebayes.observations import Observations
+    from scalebayes.pictures import Picture
+    from scalebayes.posterior import Fit
+    from scalebayes.prediction import Quantity
+    from scalebayes.report.section import Section
+
+
+FEW_SCORES = 5
+"""With fewer held-out scores there is no calibration to tell of."""
+
+
+def write_report(
+    fit: Fit,
+    path: str | Path,
+    *,
+    models: pd.DataFrame | Observations | None = None,
+    new_families: Sequence[str] = (),
+    title: str | None = None,
+    seed: int = 0,
+) -> Path:
+    """Write one self-contained HTML page about a fit.
+
+    It tells whether the fit can be believed, what it predicts beside what was held out, how well
+    calibrated that is, what was fitted on what data with which priors, and where all of it comes from.
+    It needs the optional extra `report`.
+
+    Args:
+        fit: The fit.
+        path: The file to write; it is complete or not there at all.
+        models: Models to predict on the page, as `predict` takes them.
+        new_families: As in `predict`.
+        title: Title of the page; by default the law and the number of models.
+        seed: Seed of the predictive draws.
+
+    Returns:
+        The path.
+
+    Raises:
+        FileNotFoundError: If the folder of the file does not exist.
+        ModuleNotFoundError: If jinja2 is not installed.
+        ValueError: If `predict` refuses the models.
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"cannot write {path}: there is no folder {path.parent}")
+    try:
+        import jinja2
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(
+            'a report needs jinja2: pip install "scalebayes[report]"'
+        ) from None
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("scalebayes.report", ""),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"cell": cell, "embedded": embedded, "have_numbers": have_numbers}
+    page = environment.get_template("page.html").render(
+        title=title or f"{type(fit.law).__name__} on {len(fit.observations.models)} models",
+        sections=_sections(fit, models, new_families, seed),
+    )
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(page, encoding="utf-8")
+    partial.replace(path)
+    return path
+
+
+def _sections(
+    fit: Fit,
+    models: pd.DataFrame | Observations | None,
+    new_families: Sequence[str],
+    seed: int,
+) -> list[Section]:
+    """The sections of a page, in their order; those of which a fit has nothing to tell are left out."""
+    kinds: list[Quantity] = [k for k in ("score", "loss") if k in fit.tree["log_likelihood"]]
+    tables = {k: demo.held_out(fit, of=k, seed=seed) for k in kinds} if fit.held_out else {}
+    compared = {k: table for k, table in tables.items() if table["observed"].notna().any()}
+    found = [answers.verdict(fit, compared)]
+    if models is not None:
+        found.append(answers.asked(fit, models, new_families, seed))
+    if compared:
+        found.append(answers.of_held_out(compared))
+    if int((~fit.seen).sum()) >= FEW_SCORES:
+        found.append(answers.calibration(fit, seed))
+    return [
+        *found,
+        background.limits(fit),
+        background.law(fit),
+        background.data(fit),
+        background.priors(fit),
+        background.provenance(fit, seed),
+    ]
+
+
+def have_numbers(table: pd.DataFrame) -> list[bool]:
+    """Whether all cells of each column read as numbers or as missing, and belong to the right."""
+    return [all(re.fullmatch(r"-?[\d.]+%?|-", cell(v)) for v in table[c]) for c in table]
+
+
+def embedded(picture: Picture) -> str:
+    """A picture as the address of an image that holds all of it; its figure is closed."""
+    import matplotlib as mpl
+    import matplotlib.pyplot as plt
+
+    file = BytesIO()
+    # the same picture gives the same bytes; letters are shapes, alike in every browser
+    with mpl.rc_context({"svg.hashsalt": "scalebayes", "svg.fonttype": "path"}):
+        picture.figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    plt.close(picture.figure)
+    return f"data:image/svg+xml;base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -1,0 +1,51 @@
+"""Options that verbs share, and what they print: tables and JSON on stdout, notes on stderr."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Seed = Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")]
+Draws = Annotated[int, typer.Option(min=1, help="Draws kept per chain.")]
+Warmup = Annotated[int, typer.Option(min=1, help="Adapting iterations per chain, not kept.")]
+Chains = Annotated[int, typer.Option(min=1, help="Chains, run in parallel over the cores.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
+Csv = Annotated[Path | None, typer.Option("--csv", help="Write the table to this file as well.")]
+Units = Annotated[
+    str, typer.Option(help="Factors to counts, such as params=1e9,tokens=1e12 (score=0.01 for %).")
+]
+NewFamily = Annotated[
+    list[str],
+    typer.Option(help="New family with a name like a known one's; may be repeated."),
+]
+Saved = Annotated[Path, typer.Argument(metavar="FIT.nc", help="A fit that `fit` has written.")]
+
+
+def note(message: str) -> None:
+    """Tell the user something that is not the answer."""
+    typer.echo(message, err=True)
+
+
+def shows_progress(json: bool) -> bool:
+    """Whether to draw a progress bar, which goes to standard error."""
+    return sys.stderr.isatty() and not json
+
+
+def write_csv(table: pd.DataFrame, path: Path | None) -> None:
+    """Write a table to a file, if one is named."""
+    if path is not None:
+        table.to_csv(path, index=False)
+        note(f"wrote {path}")
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """Print values as JSON."""
+    from scalebayes.tables import to_json
+
+    print(to_json(value))

@@ -1,0 +1,48 @@
+"""The verb that fetches public data sets: `data get`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from scalebayes.verbs.common import Json, print_json
+
+
+def get(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="sloth, olmo-ladder, gadre or regmix.")
+    ],
+    source: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Server that has the files at repository/commit/path; else that of "
+            "SCALEBAYES_MIRROR, or GitHub.",
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Download again what is there.")] = False,
+    json: Json = False,
+) -> None:
+    """Download a public data set and convert it into tables, unless it is there.
+
+    The tables go to the folder that SCALEBAYES_DATA names, or to the user's cache.
+
+    \b
+    Example:
+      scalebayes data get gadre
+    """
+    from scalebayes import datasets
+    from scalebayes.datasets.downloads import TABLES
+
+    folder = datasets.get(name, source=source, force=force)
+    tables, about = TABLES[name], datasets.sources()[name]
+    held = tables.read()
+    if json:
+        counts = {kind: len(getattr(held, kind)) for kind in ("models", "scores", "losses")}
+        origin = {key: about[key] for key in ("repository", "commit", "licence")}
+        print_json({"folder": str(folder), "files": tables.files, **counts, **origin})
+        return
+    print(held)
+    print(f"tables: {', '.join(str(folder / file) for file in tables.files)}")
+    print(f"source: {about['repository']} at {about['commit'][:7]}, {about['licence']} licence")
