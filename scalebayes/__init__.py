@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from scalebayes.report import write_report
     from scalebayes.scoring import calibration, conformal_prob
     from scalebayes.simulation import prior_predictive, simulate
+    from scalebayes.trajectories import measured, trajectory, two_steps
 
 _HOME = {
     "Average": "averaging",
@@ -74,6 +75,9 @@ _HOME = {
     "write_report": "report",
     "prior_predictive": "simulation",
     "simulate": "simulation",
+    "measured": "trajectories",
+    "trajectory": "trajectories",
+    "two_steps": "trajectories",
 }
 
 __all__ = [
@@ -106,6 +110,7 @@ __all__ = [
     "joint_log_score",
     "load",
     "log_score",
+    "measured",
     "posterior_predictive",
     "predict",
     "predictive_draws",
@@ -113,6 +118,8 @@ __all__ = [
     "priors",
     "simulate",
     "summary",
+    "trajectory",
+    "two_steps",
     "write_report",
 ]
 

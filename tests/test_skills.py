@@ -11,10 +11,11 @@ import pytest
 from numpyro import handlers
 
 from scalebayes import design as designs
+from scalebayes.factor_scores import SkillDraws, _skill_part, skill_draws
 from scalebayes.laws import FamilyIntercept, Sloth
 from scalebayes.observations import Observations
 from scalebayes.posterior import Fit, make_tree
-from scalebayes.skills import SkillDraws, _skill_part, skill_draws, skills
+from scalebayes.skills import skill_levels, skills
 
 N_DRAW = 60
 CHANCE = 0.2
@@ -305,3 +306,27 @@ def test_bad_input_is_named():
         skills(fit, draws=1)
     with pytest.raises(TypeError, match="FamilyIntercept has no skills: fit Sloth"):
         skills(dataclasses.replace(fit, law=FamilyIntercept()))
+
+
+def test_levels_over_size_and_tokens_are_inputs_times_slopes():
+    fit = told()[0]
+    table = skill_levels(fit, params=(1e9, 1e11), tokens=(1e12, 1e13), points=3)
+    slopes = skills(fit).slopes.pivot(index="input", columns="skill", values="mean")
+    slopes = slopes.loc[["size", "tokens", "size_x_tokens"]]
+    for skill, rows in table.groupby("skill"):
+        x = inputs(np.log(rows["params"]), np.log(rows["tokens"]), fit.reference)
+        np.testing.assert_allclose(rows["mean"], x @ slopes[skill])
+    assert len(table) == 3 * 3 * 2
+    assert table.attrs["draws"] == N_DRAW
+
+
+def test_levels_span_the_models_and_refuse_what_is_no_range():
+    fit = told()[0]
+    models = fit.observations.models
+    table = skill_levels(fit, points=2)
+    for name in ("params", "tokens"):
+        np.testing.assert_allclose(
+            sorted(set(table[name])), [models[name].min(), models[name].max()]
+        )
+    with pytest.raises(ValueError, match="tokens must be two positive counts"):
+        skill_levels(fit, tokens=(2e12, 1e12))

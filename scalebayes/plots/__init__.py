@@ -1,6 +1,18 @@
 """Pictures, one file a question; they receive tables only, and start no backend when imported."""
 
 from scalebayes.plots.calibration import calibration
+from scalebayes.plots.curves import curves, two_steps
 from scalebayes.plots.intervals import interval_panels, intervals
+from scalebayes.plots.skills import family_effects, loadings, skill_correlations, skill_levels
 
-__all__ = ["calibration", "interval_panels", "intervals"]
+__all__ = [
+    "calibration",
+    "curves",
+    "family_effects",
+    "interval_panels",
+    "intervals",
+    "loadings",
+    "skill_correlations",
+    "skill_levels",
+    "two_steps",
+]

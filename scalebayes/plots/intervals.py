@@ -21,8 +21,8 @@ OUTSIDE = "#D55E00"
 BELOW = 0.3
 """How far below its interval a score is drawn, in rows, so that neither hides the other."""
 
-UNSCORED = 0.35
-"""Opacity of predictions that have no score to be compared with."""
+PALE = 0.35
+"""Opacity of what cannot be compared: predictions without a score, models off a curve."""
 
 BARS = "Thick bar: 50% interval, thin bar: 90% interval, tick: median."
 SCORES = (
@@ -117,6 +117,11 @@ def interval_panels(table: pd.DataFrame, *, by: By = "model", columns: int = 5) 
     return figure
 
 
+def from_draws(table: pd.DataFrame) -> str:
+    """From how many draws a table tells, for a caption, where its `attrs` say so."""
+    return f" from {table.attrs['draws']} posterior draws" if "draws" in table.attrs else ""
+
+
 def _check(table: pd.DataFrame, by: By) -> None:
     if by not in ("model", "benchmark"):
         raise ValueError(f"by must be 'model' or 'benchmark', but is {by!r}")
@@ -148,8 +153,8 @@ def _draw(ax: Axes, table: pd.DataFrame, at: np.ndarray) -> None:
     observed = table["observed"].to_numpy(float) if known else np.full(len(at), np.nan)
     inside = (observed >= table["lower_90"]) & (observed <= table["upper_90"])
     pale = np.isnan(observed) & known
-    _bars(ax, table[~pale], at[~pale], 1.0)
-    _bars(ax, table[pale], at[pale], UNSCORED)
+    bars(ax, table[~pale], at[~pale])
+    bars(ax, table[pale], at[pale], PALE)
     for rows, marker, colour, size in (
         (np.asarray(inside), "o", INSIDE, 16),
         (np.asarray(~inside & ~np.isnan(observed)), "D", OUTSIDE, 20),
@@ -160,7 +165,8 @@ def _draw(ax: Axes, table: pd.DataFrame, at: np.ndarray) -> None:
         )  # fmt: skip
 
 
-def _bars(ax: Axes, table: pd.DataFrame, at: np.ndarray, opacity: float) -> None:
+def bars(ax: Axes, table: pd.DataFrame, at: np.ndarray, opacity: float = 1.0) -> None:
+    """Intervals of 50 and 90% and medians of the rows of a table at heights `at`."""
     ax.hlines(at, table["lower_90"], table["upper_90"], color=BAR, linewidth=1.3, alpha=opacity)
     ax.hlines(
         at, table["lower_50"], table["upper_50"], color=BAR, linewidth=5, alpha=opacity, zorder=2.5

@@ -1,0 +1,242 @@
+"""How do scores and losses scale? Predictive bands of families along size, tokens or compute."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from scalebayes.plots.axes import log_axis, short
+from scalebayes.plots.intervals import PALE, from_draws
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's palette; line styles and markers tell families apart without colour
+STYLES = (
+    ("#0072B2", "-", "o"),
+    ("#D55E00", "--", "s"),
+    ("#009E73", "-.", "^"),
+    ("#CC79A7", (0, (1, 1)), "v"),
+    ("#E69F00", (0, (5, 1, 1, 1, 1, 1)), "P"),
+    ("#000000", (0, (8, 2)), "X"),
+)
+AXIS = {"params": "parameters", "tokens": "training tokens", "flops": "training FLOPs"}
+KEPT = {"tokens": "tokens", "params": "parameters", "ratio": "tokens per parameter"}
+"""What stays the same along a curve."""
+
+AXIS_OF = {"tokens": "params", "params": "tokens", "ratio": "flops"}
+"""What changes along it."""
+
+FAR = 2.0
+"""Measured models are pale where they are off what the curve keeps by more than this factor."""
+
+NEEDED = ("family", "median", "lower_50", "upper_50", "lower_90", "upper_90")
+
+
+def curves(
+    table: pd.DataFrame,
+    points: pd.DataFrame | None = None,
+    *,
+    columns: int = 3,
+) -> Figure:
+    """Draw predictive bands along a curve and what was measured, one panel a benchmark or domain.
+
+    Args:
+        table: Rows as from `trajectory`, with intervals of 50 and 90%, of at most six families.
+        points: Rows as from `measured`, of which those of the same families and panels are drawn;
+            by default none.
+        columns: Panels side by side.
+
+    Returns:
+        The figure, with a caption that says what is drawn.
+
+    Raises:
+        ValueError: The table has no rows, lacks a column, or has too many families.
+    """
+    import matplotlib.pyplot as plt
+
+    _check(table, *AXIS_OF.values(), "kind")
+    by = "domain" if "domain" in table else "benchmark"
+    of = "loss" if by == "domain" else "score"
+    x = AXIS_OF[_fixed(table[table["family"] == table["family"].iloc[0]])]
+    panels = list(dict.fromkeys(table[by]))
+    columns = min(columns, len(panels))
+    rows = -(-len(panels) // columns)
+    figure, axes = plt.subplots(
+        rows, columns, sharex=True, squeeze=False, layout="constrained",
+        figsize=(max(0.8 + 2.9 * columns, 5.5), 1.5 + 2.4 * rows),
+    )  # fmt: skip
+    left_out = 0
+    for ax, panel in zip(axes.flat, panels, strict=False):
+        shown = None if points is None else points[points[by] == panel]
+        left_out += _draw(ax, table[table[by] == panel], shown, x, of)
+        ax.set_title(str(panel), size="medium", weight="bold")
+    for ax in axes.flat[len(panels) :]:
+        ax.set_axis_off()
+    log_axis(axes[0, 0], "x", table[x])
+    for ax in axes.flat[max(len(panels) - columns, 0) : len(panels)]:
+        ax.tick_params(axis="x", labelbottom=True)  # also where the last row ends before it
+    for ax in axes[:, 0]:
+        ax.set_ylabel(_quantity(table, of, points), size="small")
+    unknown = f"Not drawn: {left_out} of models whose training tokens are not known."
+    _finish(figure, table, points, AXIS[x], unknown if left_out else "")
+    return figure
+
+
+def two_steps(
+    loss: pd.DataFrame,
+    accuracy: pd.DataFrame,
+    chained: pd.DataFrame,
+    points: pd.DataFrame | None = None,
+) -> Figure:
+    """Draw the two steps of a law of losses for one benchmark, and both in a row.
+
+    Args:
+        loss: Loss along compute, and the others, as from `trajectories.two_steps`.
+        accuracy: Score along the loss.
+        chained: Score along compute.
+        points: What was measured; by default nothing is drawn.
+
+    Returns:
+        The figure, of three panels, with a caption that says what is drawn.
+
+    Raises:
+        ValueError: As for `curves`.
+    """
+    import matplotlib.pyplot as plt
+
+    for table, columns in ((loss, AXIS_OF.values()), (accuracy, ()), (chained, AXIS_OF.values())):
+        _check(table, *columns)
+    benchmark, domain = accuracy["benchmark"].iloc[0], accuracy["domain"].iloc[0]
+    figure, (one, two, three) = plt.subplots(1, 3, figsize=(9.5, 3.9), layout="constrained")
+    _draw(one, loss, points, "flops", "loss")
+    _draw(two, accuracy, points, "loss", "score")
+    _draw(three, chained, points, "flops", "score")
+    two.sharey(three)
+    two.invert_xaxis()
+    for ax, title in ((one, "Step 1"), (two, "Step 2"), (three, "Both in a row")):
+        ax.set_title(title, size="medium", weight="bold")
+    for ax in (one, three):
+        log_axis(ax, "x", loss["flops"])
+        ax.set_xlabel(AXIS["flops"], size="small")
+    of_loss = f"{_quantity(loss, 'loss', points)} on {domain}"
+    one.set_ylabel(of_loss, size="small")
+    two.set_xlabel(of_loss, size="small")
+    for ax in (two, three):
+        ax.set_ylabel(f"{_quantity(chained, 'score', points)} on {benchmark}", size="small")
+    _finish(
+        figure, loss, points, "",
+        "Step 2 is at given losses; both in a row carry the uncertainty of step 1 along.",
+    )  # fmt: skip
+    return figure
+
+
+def _check(table: pd.DataFrame, *columns: str) -> None:
+    if missing := [c for c in (*columns, *NEEDED) if c not in table.columns]:
+        raise ValueError(
+            f"expected a table of trajectory with intervals of 50 and 90%, but it lacks {missing}"
+        )
+    if not len(table):
+        raise ValueError("expected a table with at least one point, but it has no rows")
+    if (n := table["family"].nunique()) > len(STYLES):
+        raise ValueError(
+            f"expected at most {len(STYLES)} families, which lines can tell apart, but got {n}: "
+            "draw some of them"
+        )
+
+
+def _styles(table: pd.DataFrame) -> dict[str, tuple[str, Any, str]]:
+    return dict(zip(dict.fromkeys(table["family"]), STYLES, strict=False))
+
+
+def _draw(ax: Axes, table: pd.DataFrame, points: pd.DataFrame | None, x: str, y: str) -> int:
+    """Bands, and points over them; returns how many points have no place on the axis."""
+    left_out = 0
+    for family, (colour, line, marker) in _styles(table).items():
+        rows = table[table["family"] == family].sort_values(x)
+        for level, opacity in (("90", 0.15), ("50", 0.25)):
+            ax.fill_between(
+                rows[x], rows[f"lower_{level}"], rows[f"upper_{level}"], color=colour,
+                alpha=opacity, linewidth=0,
+            )  # fmt: skip
+        ax.plot(rows[x], rows["median"], color=colour, linestyle=line, linewidth=1.6)
+        if points is None:
+            continue
+        own = points[(points["family"] == family) & points[y].notna()]
+        left_out += int(own[x].isna().sum())
+        for hidden, pale in itertools.product((False, True), repeat=2):
+            at = own[(own["held_out"] == hidden) & (_pale(own, rows) == pale) & own[x].notna()]
+            ax.scatter(
+                at[x], at[y], 48 if hidden else 18, marker=marker, zorder=3 if pale else 4,
+                facecolor="white" if hidden else colour, alpha=PALE if pale else 1.0,
+                edgecolor=colour if hidden else "white", linewidth=1.5 if hidden else 0.4,
+            )  # fmt: skip
+    ax.grid(color="0.9", linewidth=0.6)
+    ax.set_axisbelow(True)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.tick_params(labelsize="small")
+    return left_out
+
+
+def _quantity(table: pd.DataFrame, of: str, points: pd.DataFrame | None) -> str:
+    """What the bands are of, with the unit of a loss where it is known."""
+    units = set() if points is None or of != "loss" else set(points["unit"].dropna())
+    unit = f" ({units.pop()})" if len(units) == 1 else ""
+    return f"{'expected ' if table.attrs.get('kind') == 'mean' else ''}{of}{unit}"
+
+
+def _fixed(rows: pd.DataFrame) -> str:
+    """What stays the same along the curve of a family: a key of `KEPT`."""
+    for name in ("tokens", "params"):
+        if rows[name].nunique(dropna=False) == 1:
+            return name
+    return "ratio"
+
+
+def _value(rows: pd.DataFrame, fixed: str) -> pd.Series:
+    return rows["tokens"] / rows["params"] if fixed == "ratio" else rows[fixed]
+
+
+def _same(rows: pd.DataFrame) -> str:
+    """What stays the same along the curve of a family, in words."""
+    fixed = _fixed(rows)
+    value = _value(rows, fixed).iloc[0]
+    return f"{'unknown' if np.isnan(value) else short(value)} {KEPT[fixed]}"
+
+
+def _pale(points: pd.DataFrame, rows: pd.DataFrame) -> pd.Series:
+    """Which models are far from what stays the same along a curve; none where the curve is of losses."""
+    if "params" not in rows:
+        return pd.Series(False, points.index)
+    fixed = _fixed(rows)
+    ratio = _value(points, fixed) / _value(rows, fixed).iloc[0]
+    return (ratio > FAR) | (ratio < 1 / FAR)
+
+
+def _finish(
+    figure: Figure, table: pd.DataFrame, points: pd.DataFrame | None, axis: str, more: str
+) -> None:
+    """The legend above, the caption below."""
+    from matplotlib.lines import Line2D
+
+    handles = []
+    for family, (colour, line, marker) in _styles(table).items():
+        rows = table[table["family"] == family]
+        new = ", a new family" if (rows["kind"] == "new family").all() else ""
+        label, shape = f"{family}: {_same(rows)}{new}", None if points is None else marker
+        handles.append(Line2D([], [], color=colour, linestyle=line, marker=shape, label=label))
+    figure.legend(
+        handles=handles, loc="outside upper center", ncols=min(3, len(handles)), frameon=False,
+        fontsize="small", handlelength=3,
+    )  # fmt: skip
+    lines = [axis, f"Line: median, bands: 50% and 90% intervals{from_draws(table)}."]
+    if points is not None:
+        lines += [
+            "Small and filled: measured, seen by the fit. Large and open: held out.",
+            f"Pale: {KEPT[_fixed(rows)]} more than a factor of {FAR:g} off the curve's.",
+        ]
+    figure.supxlabel("\n".join(line for line in (*lines, more) if line), size="small")
