@@ -69,6 +69,7 @@ def test_plot_draws_and_says_what_it_shows(kind, suffix, folder, capsys):
 
 def test_compare_passes_on_what_is_asked_and_prints_the_table(folder, capsys, monkeypatch):
     table = pd.DataFrame({"rank": [0, 1], "elpd": [-1.5, np.nan]}, index=["twin", "all"])
+    table = table.assign(p=0.5, se=0.25)
     evidence = pd.DataFrame({"fold": ["f0 from its smallest size"], "all": -2.0, "twin": -1.5})
     asked = []
 
@@ -90,16 +91,17 @@ def test_compare_passes_on_what_is_asked_and_prints_the_table(folder, capsys, mo
     assert asked == [(named, passed)]
     assert err.count("3/3 refits") == 2
     assert [line.split() for line in out.splitlines()] == [
-        ["law", "rank", "elpd"], ["twin", "0", "-1.500"], ["all", "1", "-"],
+        ["law", "elpd"], ["twin", "-1.500"], ["all", "-"],
     ]  # fmt: skip
-    assert pd.read_csv(folder / "table.csv")["law"].tolist() == ["twin", "all"]
+    assert pd.read_csv(folder / "table.csv").columns.tolist() == ["law", *table.columns]
     assert run(app, [*fits, "--json"]) == 0
     assert asked[1] == (named, {"by": "larger", "keep": [1, 2], "folder": None, "jobs": 1})
     out, err = capsys.readouterr()
     assert json.loads(out) == {
         "by": "larger",
         "comparison": [
-            {"law": "twin", "rank": 0, "elpd": -1.5}, {"law": "all", "rank": 1, "elpd": None},
+            {"law": "twin", "rank": 0, "elpd": -1.5, "p": 0.5, "se": 0.25},
+            {"law": "all", "rank": 1, "elpd": None, "p": 0.5, "se": 0.25},
         ],
         "evidence": [{"fold": "f0 from its smallest size", "all": -2.0, "twin": -1.5}],
     }  # fmt: skip

@@ -261,8 +261,14 @@ def test_the_source_of_bundled_scores_is_found() -> None:
     assert datasets.source_of(sb.Observations(part.models)) is None
 
 
-def test_single_scores_held_out_are_predicted_without_the_others(fitted: sb.Fit) -> None:
+def test_single_scores_held_out_are_predicted_without_the_others(
+    fitted: sb.Fit, tmp_path: Path
+) -> None:
     cell = ("f2-0", "gsm")
+    out = sb.write_report(replace(fitted, held_out=(cell,)), tmp_path / "page.html")
+    page = Page(out.read_text(encoding="utf-8"))
+    assert page.table("held-out-table-1")[["model", "benchmark"]].to_numpy().tolist() == [[*cell]]
+    assert "calibration" not in page.words  # one score tells nothing of it
     table = demo.held_out(replace(fitted, held_out=(cell, "f0-3")))
     assert table[["model", "benchmark"]].to_numpy().tolist() == [
         *(["f0-3", b] for b in fitted.design.labels("benchmark")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from scalebayes import demo, diagnostics, pictures, scoring
@@ -37,8 +38,9 @@ def verdict(fit: Fit, compared: dict[Quantity, pd.DataFrame]) -> Section:
     points += [_came_out(table, of) for of, table in compared.items()]
     if not compared:
         points.append("Nothing was held out: whether intervals hold what they promise is untested.")
+    rhat = "-" if np.isnan(found.max_rhat) else f"{found.max_rhat:.3f}"
     rows = [
-        ("R-hat, largest", "chains agree", f"{found.max_rhat:.3f}", f"at most {diagnostics.MAX_RHAT}",
+        ("R-hat, largest", "chains agree", rhat, f"at most {diagnostics.MAX_RHAT}",
          found.max_rhat <= diagnostics.MAX_RHAT),
         ("ESS bulk, smallest", "independent draws they are worth, for medians", f"{found.min_ess_bulk:.0f}",
          f"at least {diagnostics.MIN_ESS}", found.min_ess_bulk >= diagnostics.MIN_ESS),

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from scalebayes.report.section import Section
 
 
+FEW_SCORES = 5
+"""With fewer held-out scores there is no calibration to tell of."""
+
+
 def write_report(
     fit: Fit,
     path: str | Path,
@@ -97,7 +101,7 @@ def _sections(
         found.append(answers.asked(fit, models, new_families, seed))
     if compared:
         found.append(answers.of_held_out(compared))
-    if "score" in compared:
+    if int((~fit.seen).sum()) >= FEW_SCORES:
         found.append(answers.calibration(fit, seed))
     return [
         *found,

@@ -169,4 +169,4 @@ def compare(
     if json:
         print_json({"by": by, "comparison": table, "evidence": found.evidence})
         return
-    tables.show(table)
+    tables.show(table.drop(columns=["rank", "p", "se"]))  # which a narrow terminal has no room for
