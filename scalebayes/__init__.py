@@ -12,10 +12,12 @@ from scalebayes.version import __version__
 
 if TYPE_CHECKING:
     from scalebayes import datasets
+    from scalebayes.allocation import Allocation, allocate
     from scalebayes.averaging import Average, average, fit_average
     from scalebayes.comparison import Comparison, compare
     from scalebayes.conditioning import condition
     from scalebayes.crossvalidation import HeldOut, cross_validate, held_out
+    from scalebayes.experiments import next_run
     from scalebayes.inference import fit
     from scalebayes.laws import (
         FamilyIntercept,
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
         priors,
     )
     from scalebayes.observations import Observations, ObservationsError
+    from scalebayes.plan import Budget, beats, smallest_budget, target_map, target_probability
     from scalebayes.posterior import Fit, load
     from scalebayes.prediction import (
         log_score,
@@ -40,6 +43,8 @@ if TYPE_CHECKING:
     from scalebayes.trajectories import measured, trajectory, two_steps
 
 _HOME = {
+    "Allocation": "allocation",
+    "allocate": "allocation",
     "Average": "averaging",
     "average": "averaging",
     "fit_average": "averaging",
@@ -51,6 +56,7 @@ _HOME = {
     "HeldOut": "crossvalidation",
     "cross_validate": "crossvalidation",
     "held_out": "crossvalidation",
+    "next_run": "experiments",
     "fit": "inference",
     "FamilyIntercept": "laws",
     "Flp": "laws",
@@ -64,6 +70,11 @@ _HOME = {
     "best_mixture": "mixtures",
     "Observations": "observations",
     "ObservationsError": "observations",
+    "Budget": "plan",
+    "beats": "plan",
+    "smallest_budget": "plan",
+    "target_map": "plan",
+    "target_probability": "plan",
     "Fit": "posterior",
     "load": "posterior",
     "joint_log_score": "prediction",
@@ -81,8 +92,10 @@ _HOME = {
 }
 
 __all__ = [
+    "Allocation",
     "Average",
     "BestMixture",
+    "Budget",
     "Comparison",
     "FamilyIntercept",
     "Fit",
@@ -96,7 +109,9 @@ __all__ = [
     "SizeAndTokens",
     "Sloth",
     "__version__",
+    "allocate",
     "average",
+    "beats",
     "best_mixture",
     "calibration",
     "compare",
@@ -111,13 +126,17 @@ __all__ = [
     "load",
     "log_score",
     "measured",
+    "next_run",
     "posterior_predictive",
     "predict",
     "predictive_draws",
     "prior_predictive",
     "priors",
     "simulate",
+    "smallest_budget",
     "summary",
+    "target_map",
+    "target_probability",
     "trajectory",
     "two_steps",
     "write_report",

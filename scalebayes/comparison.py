@@ -96,7 +96,7 @@ def compare(
     by: By = "larger",
     keep: Sequence[int] = (1, 2),
     refit: bool = True,
-    method: Method = "stacking",
+    method: Method = "pseudo-bma",
     folder: str | Path | None = None,
     jobs: int = 1,
     progress: Callable[[str, int, int], None] | None = None,
@@ -113,7 +113,9 @@ def compare(
             (models of a law with losses: by refits).
         keep: For `larger`, how many sizes of the family stay, one fold each.
         refit: Whether to refit without the models, or scores, that importance sampling cannot tell.
-        method: How weights are made, see `averaging.stacking` and `averaging.pseudo_bma`.
+        method: How weights are made, see `averaging.pseudo_bma` and `averaging.stacking`. The default is nearly
+            the best law alone where one clearly is; stacking spreads the weights wider, for laws that each
+            err in ways of their own.
         folder: Where finished refits are kept; an interrupted comparison goes on there.
         jobs: How many refits at once, see `cross_validate`.
         progress: Called with the name of a law, the number of its finished refits and of all.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
@@ -13,6 +14,8 @@ from scalebayes.rules import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    import pandas as pd
 
     from scalebayes.design import Design
     from scalebayes.laws.law import Law
@@ -26,6 +29,13 @@ def local_dim(law: Law, site: str) -> str | None:
     """The dimension of `LOCAL_DIMS` along which a site grows; None for a global one."""
     dims = law.dims[site]
     return dims[0] if dims and dims[0] in LOCAL_DIMS else None
+
+
+def new_names(models: pd.DataFrame, n: int) -> list[str]:
+    """Names of n models that neither models nor runs of a fit bear: it would know their luck."""
+    taken = {*models["model"], *models["run"]}
+    free = (name for i in itertools.count() if (name := f"point {i}") not in taken)
+    return list(itertools.islice(free, n))
 
 
 def check_mixtures(law: Law, design: Design) -> None:

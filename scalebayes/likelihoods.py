@@ -10,10 +10,15 @@ from jax.scipy.special import log_ndtr, ndtr
 from numpyro import distributions as dist
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jax import Array
 
 EDGE = 1e-4
 """Expected scores are held this far from 0 and 1, where a binomial variance would vanish."""
+
+DEVIATIONS = 16
+"""Shared deviations, half of them mirror images, over which a joint probability is averaged."""
 
 
 def score_sd(mu: Array, extra: Array, n_items: Array) -> Array:
@@ -128,6 +133,35 @@ class Noisy(dist.Distribution):  # type: ignore[misc]  # NumPyro has no types
         expected = self.expected + jnp.einsum("ai,aij->ij", mean, shared)
         return Noisy(expected, self.sd, shared, self.cell, jnp.zeros_like(self.observed))
 
+    def above(self, level: Array) -> Array:
+        """Probability that each value exceeds its level, shape (value,)."""
+        marginal = self.marginal
+        return ndtr((marginal.loc - level) / marginal.scale)
+
+    def all_above(self, level: Array, key: Any) -> Array:
+        """Probability that all values of a model exceed their levels, shape (model,).
+
+        Given the shared deviations values are independent; the mean over these is taken by draws of them,
+        the same for all models, so that models differ by what is expected of them alone.
+
+        Args:
+            level: Shape (value,); NaN where none is to be exceeded.
+            key: Of the deviations.
+        """
+        wanted = jnp.full(self.expected.shape, jnp.nan).at[self.cell].set(level)
+        return self.over_deviations(
+            lambda mean: _product(ndtr((mean - wanted) / self.sd), wanted), key
+        )
+
+    def over_deviations(self, of_means: Callable[[Array], Array], key: Any) -> Array:
+        """Mean over the shared deviations of a function of the values' means given them, (model, column)."""
+        half = jax.random.normal(key, (DEVIATIONS // 2, len(self.shared)))
+
+        def given(deviation: Array) -> Array:
+            return of_means(self.expected + jnp.tensordot(deviation, self.shared, 1))
+
+        return jax.vmap(given)(jnp.concatenate([half, -half])).mean(0)
+
     def _scaled(self, value: Array) -> tuple[Array, Array]:
         """Shared effects and the residual over sd, zero where nothing is seen, and what is seen.
 
@@ -137,6 +171,11 @@ class Noisy(dist.Distribution):  # type: ignore[misc]  # NumPyro has no types
         residual = self.expected.at[self.cell].set(value) - self.expected
         rows = jnp.concatenate([self.shared, residual[None]])
         return rows * jnp.where(seen, 1 / self.sd, 0.0), seen
+
+
+def _product(probability: Array, wanted: Array) -> Array:
+    """Product over the columns in which something is wanted, shape (model,)."""
+    return jnp.where(jnp.isnan(wanted), 1.0, probability).prod(-1)
 
 
 class Emerging(dist.Distribution):  # type: ignore[misc]  # NumPyro has no types
@@ -216,6 +255,28 @@ class Emerging(dist.Distribution):  # type: ignore[misc]  # NumPyro has no types
     def given(self, value: Array) -> Emerging:
         """Values of the same models, observed once more."""
         return Emerging(self._telling(value).given(value), self.chance, self.threshold, self.below)
+
+    def above(self, level: Array) -> Array:
+        """Probability that each value exceeds its level, shape (value,)."""
+        emerged = self.latent.above(self.at)
+        guessed = 1 - self.guesses.cdf(jnp.minimum(level, self.at))
+        telling = self.latent.above(jnp.maximum(level, self.at))
+        return jnp.where(level > self.at, telling, emerged + (1 - emerged) * guessed)
+
+    def all_above(self, level: Array, key: Any) -> Array:
+        """Probability that all values of a model exceed their levels, see `Noisy.all_above`."""
+        latent, threshold = self.latent, self.threshold
+        wanted = jnp.full(latent.expected.shape, jnp.nan).at[latent.cell].set(level)
+        guess = dist.TruncatedNormal(self.chance, self.below, high=threshold)
+        guessed = 1 - guess.cdf(jnp.minimum(jnp.nan_to_num(wanted), threshold))
+
+        def all_of(mean: Array) -> Array:
+            emerged = ndtr((mean - threshold) / latent.sd)
+            telling = ndtr((mean - jnp.maximum(wanted, threshold)) / latent.sd)
+            above = jnp.where(wanted > threshold, telling, emerged + (1 - emerged) * guessed)
+            return _product(above, wanted)
+
+        return latent.over_deviations(all_of, key)
 
     def observing(self, observed: Array) -> Emerging:
         """The same values, with another choice of those that the density is of."""

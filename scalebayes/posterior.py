@@ -202,6 +202,17 @@ def evenly(n: int, k: int) -> np.ndarray:
     return np.linspace(0, n - 1, k).round().astype(int)
 
 
+def thinned(fit: Fit, draws: int) -> Fit:
+    """A fit with at most so many of its draws in all chains together, evenly spaced in each."""
+    sizes = fit.tree["posterior"].sizes
+    rows = evenly(sizes["draw"], min(-(-draws // sizes["chain"]), sizes["draw"]))
+    groups = {
+        name: node.to_dataset().isel(draw=rows, missing_dims="ignore")
+        for name, node in fit.tree.children.items()
+    }
+    return replace(fit, tree=xr.DataTree.from_dict(groups))
+
+
 def shares(weights: Mapping[str, float], n_draws: Mapping[str, int]) -> dict[str, np.ndarray]:
     """Which draws each law gives to an average: its share of the number that the first law has.
 

@@ -250,7 +250,13 @@ def posterior_predictive(fit: Fit, *, seed: int = 0) -> Fit:
 
 
 def at_cells(
-    fit: Fit, design: Design, seed: int, *, joint: bool = False, typical: bool = False
+    fit: Fit,
+    design: Design,
+    seed: int,
+    *,
+    joint: bool = False,
+    typical: bool = False,
+    level: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """Means, observations and log densities at the cells of a design, shape (chain, draw, cell).
 
@@ -260,6 +266,8 @@ def at_cells(
         seed: Seed of what is drawn.
         joint: Whether the joint density of what is not observed is among them.
         typical: Whether a new run is one like the others, and has no luck of its own.
+        level: Levels of scores, NaN where there is none, shape (score_obs,): the probabilities to exceed them
+            are among them, of each as `above` and of all of a model as `all_above`.
     """
     typical = typical and any(local_dim(fit.law, str(k)) == "run" for k in fit.tree["log_prior"])
     sizes = fit.tree["posterior"].sizes
@@ -267,7 +275,7 @@ def at_cells(
     with jax.enable_x64(fit.provenance["settings"]["x64"]):
         keys = jax.random.split(jax.random.key(seed), shape[0] * shape[1])
         run = _predictor(json.dumps(specification(fit.law)), joint, typical)
-        result = run(fit.draws(), keys, design, positions(fit, design))
+        result = run(fit.draws(), keys, design, positions(fit, design), level)
     return jax.tree.map(lambda v: np.asarray(v).reshape(*shape, -1), result)
 
 
@@ -381,7 +389,13 @@ def _predictor(law_json: str, joint: bool = False, typical: bool = False) -> Cal
         run = local_dim(law, site["name"]) == "run"
         return jnp.broadcast_to(site["fn"].mean, site["fn"].shape()) if run else None
 
-    def one(draw: dict[str, Any], key: Any, design: Design, position: dict[str, Any]) -> Any:
+    def one(
+        draw: dict[str, Any],
+        key: Any,
+        design: Design,
+        position: dict[str, Any],
+        level: Any = None,
+    ) -> Any:
         effects, noise, noise_of_losses = jax.random.split(key, 3)
         fill = like_others if typical else None
         model = handlers.seed(given(law, draw, position, fill), effects)
@@ -392,6 +406,9 @@ def _predictor(law_json: str, joint: bool = False, typical: bool = False) -> Cal
             score = trace["score"]["fn"].given(design.score)
             found["score"] = {"mean": mu, "score": jnp.clip(score.sample(noise), 0.0, 1.0)}
             found["log_density"] = score.marginal.log_prob(design.score)
+            if level is not None:
+                found["above"] = score.above(level)
+                found["all_above"] = score.all_above(level, noise)
             if joint:
                 asked = score.observing(~jnp.asarray(design.observed))
                 found["joint_log_density"] = asked.log_prob(design.score)

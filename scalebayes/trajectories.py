@@ -7,7 +7,6 @@ References:
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
@@ -15,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from scalebayes.laws.losses import domain_of_benchmark
+from scalebayes.levels import new_names
 from scalebayes.posterior import Average, Fit
 from scalebayes.prediction import CELL, at_cells, design_of_models, predict, summary
 from scalebayes.rules import quoted, suggestion
@@ -219,7 +219,7 @@ def _at_losses(fit: Fit, rows: pd.DataFrame, kind: Kind, seed: int) -> np.ndarra
     """
     n0, d0, _ = np.exp(fit.reference.middle)  # of no account where the loss is known
     models = rows[["family"]].assign(
-        model=_new_names(fit.observations.models, len(rows)), params=n0, tokens=d0
+        model=new_names(fit.observations.models, len(rows)), params=n0, tokens=d0
     )
     design = design_of_models(fit, models)
     log_loss = np.log(rows["loss"].to_numpy())[design.loss_model]
@@ -274,7 +274,7 @@ def _grid(
         }[along]
         parts.append(pd.DataFrame({"family": family, "params": params, "tokens": tokens}))
     grid = pd.concat(parts, ignore_index=True)
-    grid.insert(1, "model", _new_names(models, len(grid)))
+    grid.insert(1, "model", new_names(models, len(grid)))
     return grid.assign(flops=6 * grid["params"] * grid["tokens"])
 
 
@@ -285,13 +285,6 @@ def _own(models: pd.DataFrame, along: Along) -> float:
     params, tokens = float(largest["params"]), float(largest["tokens"])
     ratio = tokens / params if len(known) else TOKENS_PER_PARAM
     return {"params": tokens, "tokens": params, "flops": ratio}[along]
-
-
-def _new_names(models: pd.DataFrame, n: int) -> list[str]:
-    """Names of n models that neither models nor runs of a fit bear: it would know their luck."""
-    taken = {*models["model"], *models["run"]}
-    free = (name for i in itertools.count() if (name := f"point {i}") not in taken)
-    return list(itertools.islice(free, n))
 
 
 def _chosen(fit: Fit, column: str, on: str | Sequence[str] | None) -> list[str]:

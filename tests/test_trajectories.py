@@ -11,8 +11,9 @@ from scipy.special import expit, logit
 import scalebayes as sb
 from scalebayes import design as designs
 from scalebayes import trajectories
+from scalebayes.levels import new_names
 from scalebayes.posterior import make_tree
-from scalebayes.trajectories import _at_losses, _grid, _new_names
+from scalebayes.trajectories import _at_losses, _grid
 
 N_DRAW = 12
 POINTS = 5
@@ -121,7 +122,7 @@ def test_a_family_without_tokens_has_twenty_per_parameter_along_compute() -> Non
 
 def test_names_are_those_of_no_model_and_no_run() -> None:
     models = MODELS.assign(model=["point 0", "x", "y", "z"])
-    assert _new_names(models, 2) == ["point 2", "point 3"]
+    assert new_names(models, 2) == ["point 2", "point 3"]
 
 
 def test_measured_scores_say_which_were_held_out(fitted: sb.Fit) -> None:

@@ -2,10 +2,12 @@
 
 from scalebayes.plots.calibration import calibration
 from scalebayes.plots.curves import curves, two_steps
+from scalebayes.plots.decisions import allocation, target_map
 from scalebayes.plots.intervals import interval_panels, intervals
 from scalebayes.plots.skills import family_effects, loadings, skill_correlations, skill_levels
 
 __all__ = [
+    "allocation",
     "calibration",
     "curves",
     "family_effects",
@@ -14,5 +16,6 @@ __all__ = [
     "loadings",
     "skill_correlations",
     "skill_levels",
+    "target_map",
     "two_steps",
 ]

@@ -1,0 +1,165 @@
+"""allocate: how a training budget is best divided into size and tokens, and what it costs to be off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from scalebayes.observations import Observations
+from scalebayes.plan import of_range, planned, seen_ratios, thin
+from scalebayes.prediction import CELL, predictive_draws, summary
+from scalebayes.rules import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from scalebayes.posterior import Average, Fit
+    from scalebayes.prediction import Quantity
+
+SIZES = 49
+"""Sizes that are compared at a budget, evenly spaced in log N; between them a parabola finds the optimum."""
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """How budgets are best divided, and how sure that is.
+
+    Attributes:
+        best: One row a budget: flops, params, tokens, tokens_per_param of the model with the highest
+            expected value; that value, and its price: what it is expected to lack of what the best model would
+            reach if the parameters of the law were known; and at_edge, the share of draws whose
+            optimum lies at an end of the range of tokens per parameter, where the law would go farther.
+        region: One row a budget and quantity (params, tokens, tokens_per_param): the credible intervals of
+            the optimum: mean, median, sd, lower_p and upper_p.
+        prices: One row a budget and size: flops, params, tokens, tokens_per_param, value (expected), price
+            (expected) and its intervals lower_p and upper_p; `attrs["draws"]` is the number of draws.
+        draws: log N of the optimum at each draw, dims (flops, sample).
+    """
+
+    best: pd.DataFrame
+    region: pd.DataFrame
+    prices: pd.DataFrame
+    draws: xr.DataArray = field(repr=False)
+
+
+def allocate(
+    fit: Fit | Average,
+    family: str,
+    flops: float | Sequence[float],
+    *,
+    benchmarks: str | Sequence[str] = (),
+    losses: Mapping[str, float] | None = None,
+    tokens_per_param: tuple[float, float] | None = None,
+    prob: Sequence[float] = (0.5, 0.9),
+    new_families: Sequence[str] = (),
+    seed: int = 0,
+) -> Allocation:
+    """Divide training budgets into size and tokens, so that a family's expected score is highest.
+
+    FLOPs are 6 N D. At each posterior draw the best size is found; where draws agree, the data tell how to
+    divide a budget. Where they do not, prices tell whether it matters.
+
+    Args:
+        fit: The fit, or an average of fits.
+        family: The family, known or new.
+        flops: One budget or several.
+        benchmarks: The benchmark to maximise, or several, whose mean is; by default all.
+        losses: Domain -> weight, the losses of which to minimise the weighted sum; give this or benchmarks.
+        tokens_per_param: Smallest and largest D / N to consider; by default those that the fit has seen.
+        prob: Probabilities of the intervals.
+        new_families: As in `predict`.
+        seed: Seed of the effects of a new family.
+
+    Raises:
+        ValueError: If a budget is not positive, or a name is unknown.
+
+    References:
+        Hoffmann et al., Training compute-optimal large language models, 2022.
+        https://arxiv.org/abs/2203.15556
+    """
+    budgets = np.atleast_1d(np.asarray(flops, float))
+    if not (len(budgets) and (budgets > 0).all() and np.isfinite(budgets).all()):
+        raise ValueError(f"flops must be positive, but is {flops!r}")
+    of: Quantity = "loss" if losses else "score"
+    if losses and benchmarks:
+        raise ValueError("give either benchmarks to maximise, or losses to minimise")
+    names = [benchmarks] if isinstance(benchmarks, str) else list(benchmarks)
+    weights = dict(losses) if losses else dict.fromkeys(names, 1.0)
+    first, last = of_range("tokens_per_param", tokens_per_param, seen_ratios(fit))
+    ratios = np.geomspace(last, first, SIZES)  # sizes rise
+    c, r = (v.ravel() for v in np.meshgrid(budgets, ratios, indexing="ij"))
+    params = np.sqrt(c / (6 * r))
+    models = Observations(planned(fit, family, params, r * params))
+    drawn = predictive_draws(
+        thin(fit), models, of=of, kind="mean", new_families=new_families, seed=seed
+    )[of].stack(sample=("chain", "draw"))
+    reached = _weighted(drawn, CELL[of][1], weights).transpose("sample", "model").to_numpy()
+    reached = reached.reshape(-1, len(budgets), SIZES)
+    sign = -1.0 if of == "loss" else 1.0
+    value, log_n = sign * reached, np.log(params).reshape(len(budgets), SIZES)
+    top, at_edge, peak = _peak(value, log_n)
+    price = np.maximum(peak[..., None] - value, 0.0)
+
+    grid = pd.DataFrame(
+        {"flops": c, "params": params, "tokens": r * params, "tokens_per_param": r}
+    ).assign(value=reached.mean(axis=0).ravel(), price=price.mean(axis=0).ravel())
+    intervals = summary(price.reshape(len(price), -1).T, prob)
+    prices = grid.assign(**{k: v for k, v in intervals.items() if k.startswith(("lower", "upper"))})
+    prices.attrs["draws"] = len(reached)
+    chosen = value.mean(axis=0).argmax(axis=1) + SIZES * np.arange(len(budgets))
+    best = grid.loc[chosen].reset_index(drop=True).assign(at_edge=at_edge.mean(axis=0))
+    n = np.exp(top)
+    quantities = {"params": n, "tokens": budgets / 6 / n, "tokens_per_param": budgets / 6 / n**2}
+    region = pd.concat(
+        [
+            pd.DataFrame({"flops": budgets, "quantity": name, **summary(draws.T, prob)})
+            for name, draws in quantities.items()
+        ]
+    )
+    region = region.sort_values("flops", kind="stable", ignore_index=True)
+    draws = xr.DataArray(top.T, dims=("flops", "sample"), coords={"flops": budgets})
+    return Allocation(best, region, prices, draws)
+
+
+def _weighted(drawn: xr.DataArray, dim: str, weights: Mapping[str, float]) -> xr.DataArray:
+    """The mean of scores, or the weighted sum of losses."""
+    known = [str(k) for k in drawn[dim].values]
+    if unknown := [name for name in weights if name not in known]:
+        raise ValueError(f"the fit has no {dim} {quoted(unknown)}, it has {quoted(known)}")
+    if not all(np.isfinite(w) and w > 0 for w in weights.values()):
+        raise ValueError(f"weights of losses must be positive, but are {weights}")
+    if not weights:
+        return drawn.mean(dim)
+    of = drawn.sel({dim: list(weights)})
+    share = np.array(list(weights.values())) / (len(weights) if dim == "benchmark" else 1.0)
+    return (of * xr.DataArray(share, dims=dim)).sum(dim)
+
+
+def _peak(value: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where values over an even grid are highest, by a parabola through the three highest points.
+
+    Args:
+        value: Shape (sample, budget, size).
+        at: Positions, evenly spaced in each row, shape (budget, size).
+
+    Returns:
+        Position of the peak, whether it is at an end of the grid, and its height, each (sample, budget).
+    """
+    i = value.argmax(axis=2)
+    at_edge = (i == 0) | (i == value.shape[2] - 1)
+    j = np.clip(i, 1, value.shape[2] - 2)
+    left, mid, right = (
+        np.take_along_axis(value, (j + k)[..., None], axis=2)[..., 0] for k in (-1, 0, 1)
+    )
+    bend = left - 2 * mid + right
+    shift = np.where(bend < 0, (left - right) / (2 * np.where(bend < 0, bend, -1.0)), 0.0)
+    shift = np.where(at_edge, i - j, np.clip(shift, -1, 1))
+    step = at[:, 1] - at[:, 0]
+    rows = np.arange(at.shape[0])
+    height = np.take_along_axis(value, i[..., None], axis=2)[..., 0]
+    height = np.where(at_edge, height, mid - (left - right) * shift / 4)
+    return at[rows, j] + shift * step, at_edge, height
