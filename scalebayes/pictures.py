@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scalebayes import demo, scoring
+from scalebayes import demo, scoring, trajectories
 from scalebayes import plots as draw
 from scalebayes.crossvalidation import held_out
+from scalebayes.plots.axes import short
 from scalebayes.rules import quoted, suggestion
+from scalebayes.skills import skills as skills_of
 from scalebayes.validation import plural
 
 if TYPE_CHECKING:
@@ -21,6 +23,13 @@ if TYPE_CHECKING:
 
     from scalebayes.crossvalidation import HeldOut
     from scalebayes.posterior import Fit
+    from scalebayes.prediction import Quantity
+
+MOST_FAMILIES = 3
+"""Families whose curves are drawn over one another."""
+
+POINTS = 25
+"""Points of a curve."""
 
 MOST_NAMED = 8
 """Predictions that the words on a picture name one by one; tables have all."""
@@ -99,6 +108,45 @@ def calibration(held: HeldOut) -> Picture:
     )
 
 
+def curves(fit: Fit, seed: int = 0) -> Picture:
+    """Predictive bands along training compute of the families with most models, held-out ones first."""
+    own = fit.observations
+    of: Quantity = "score" if own.benchmarks else "loss"
+    points = trajectories.measured(fit, of=of)
+    by_family = points.groupby("family", sort=False)
+    order = by_family.agg(hidden=("held_out", "any"), models=("model", "nunique"))
+    order = order.sort_values(["hidden", "models"], ascending=False, kind="stable")
+    families = list(order.index[:MOST_FAMILIES])
+    table = trajectories.trajectory(fit, families, along="flops", of=of, points=POINTS, seed=seed)
+    column = "benchmark" if of == "score" else "domain"
+    ends = table.groupby(["family", column], sort=False).tail(1)
+    told = [
+        f"{row['family']} on {row[column]} {row['lower_90']:.3f} to {row['upper_90']:.3f}"
+        for row in ends.head(MOST_NAMED).to_dict("records")
+    ]
+    more = f"; and {len(ends) - len(told)} more" if len(ends) > len(told) else ""
+    return Picture(
+        draw.curves(table, points),
+        f"Predicted {of} along training FLOPs of {', '.join(families)}, one panel a {column}, with "
+        f"what was measured. 90% intervals at the right end, {short(ends['flops'].max())} FLOPs: "
+        f"{'; '.join(told)}{more}.",
+    )
+
+
+def skills(fit: Fit, seed: int = 0) -> Picture:
+    """How much each skill counts on each benchmark."""
+    table = skills_of(fit, seed=seed).loadings
+    told = [
+        f"{skill}: "
+        + ", ".join(f"{b} {m:.2f}" for b, m in zip(rows["benchmark"], rows["median"], strict=True))
+        for skill, rows in table.groupby("skill", sort=False)
+    ]
+    return Picture(
+        draw.loadings(table),
+        f"Median loadings of benchmarks on skills, in logits. {'; '.join(told)}.",
+    )
+
+
 def _named(table: pd.DataFrame) -> str:
     """Predictions one by one, with their 90% intervals."""
     named = [
@@ -114,5 +162,7 @@ def _named(table: pd.DataFrame) -> str:
 KINDS: dict[str, Callable[[Fit, int], Picture]] = {
     "intervals": lambda fit, seed: intervals(demo.held_out(fit, seed=seed)),
     "calibration": lambda fit, seed: calibration(held_out(fit, seed=seed)),
+    "curves": curves,
+    "skills": skills,
 }
 """Pictures by name, from a fit and a seed of predictive draws."""

@@ -48,14 +48,19 @@ def test_report_writes_a_page_and_tells_where(folder, capsys):
     assert "n-70b" not in (folder / "page.html").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(("kind", "suffix"), [("intervals", "png"), ("calibration", "svg")])
+@pytest.mark.parametrize(
+    ("kind", "suffix"),
+    [("intervals", "png"), ("calibration", "svg"), ("curves", "png"), ("skills", "png")],
+)
 def test_plot_draws_and_says_what_it_shows(kind, suffix, folder, capsys):
     out = folder / f"{kind}.{suffix}"
     arguments = ["plot", f"{folder}/large.nc", "--kind", kind, "--out", str(out)]
     assert run(app, [*arguments, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["file"], told["kind"]) == (str(out), kind)
-    assert "8" in told["shows"]
+    words = {"intervals": "of 8 scores", "calibration": "of 8 held-out scores"}
+    words |= {"curves": "along training FLOPs of f0, f1, f2", "skills": "skill 1: arc "}
+    assert words[kind] in told["shows"]
     starts = {"png": b"\x89PNG", "svg": b"<?xml"}[suffix]
     assert out.read_bytes().startswith(starts)
     assert run(app, arguments) == 0

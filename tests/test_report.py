@@ -104,7 +104,7 @@ def test_html_is_well_formed_and_headings_are_in_order(page: Page) -> None:
 
 def test_sections_come_in_order_and_the_verdict_first(page: Page) -> None:
     assert list(page.words) == [
-        "verdict", "predictions", "held-out", "calibration", "limits", "law", "data", "priors",
+        "verdict", "predictions", "held-out", "calibration", "curves", "limits", "law", "data", "priors",
         "provenance",
     ]  # fmt: skip
 
@@ -121,7 +121,7 @@ def test_nothing_is_loaded_from_elsewhere(page: Page) -> None:
 
 def test_pictures_tell_in_words_what_they_show(page: Page, fitted: sb.Fit) -> None:
     told = [str(a["alt"]) for a in page.of("img")]
-    assert len(told) == 3
+    assert len(told) == 4
     assert told[0].startswith("Predictive intervals of 2 models on 4 benchmarks. 90% intervals: ")
     table = demo.held_out(fitted, seed=3)
     inside = table["observed"].between(table["lower_90"], table["upper_90"])
@@ -129,6 +129,13 @@ def test_pictures_tell_in_words_what_they_show(page: Page, fitted: sb.Fit) -> No
     for row in table[~inside].to_dict("records"):
         assert f"{row['model']} on {row['benchmark']} scored {row['observed']:.3f}" in told[1]
     assert told[2].startswith("Calibration of 8 held-out scores of 2 models.")
+    families = ["f0", "f1", "f2"]  # those with a model held out first
+    assert told[3].startswith(
+        "Predicted score along training FLOPs of f0, f1, f2, one panel a bench"
+    )
+    ends = sb.trajectory(fitted, families, along="flops", points=pictures.POINTS, seed=3)
+    last = ends[(ends["family"] == "f0") & (ends["benchmark"] == "arc")].iloc[-1]
+    assert f"f0 on arc {last['lower_90']:.3f} to {last['upper_90']:.3f};" in told[3]
     assert all(a["src"].startswith("data:image/svg+xml;base64,") for a in page.of("img"))
 
 
@@ -210,9 +217,17 @@ def test_nothing_held_out_and_nothing_asked_leaves_the_sections_out(
     bare = replace(fitted, observations=seen, held_out=())
     out = sb.write_report(bare, tmp_path / "page.html", title="Mine & yours")
     page = Page(out.read_text(encoding="utf-8"))
-    assert list(page.words) == ["verdict", "limits", "law", "data", "priors", "provenance"]
+    assert list(page.words) == [
+        "verdict",
+        "curves",
+        "limits",
+        "law",
+        "data",
+        "priors",
+        "provenance",
+    ]
     assert "Nothing was held out" in page.words["verdict"]
-    assert not page.of("img")
+    assert len(page.of("img")) == 1
     assert "<h1>Mine &amp; yours</h1>" in out.read_text(encoding="utf-8")
     with pytest.raises(ValueError, match="fit with hold_out"):
         pictures.picture(bare, "intervals")
@@ -312,7 +327,7 @@ def test_the_page_works_in_a_browser_and_asks_for_nothing(path: Path, tmp_path: 
     assert (up, down) == ("ascending", "descending")
     assert ascending == sorted(found["before"]) != found["before"]
     assert descending == ascending[::-1]
-    assert found["images"] == [True] * 3
+    assert found["images"] == [True] * 4
     assert found["wider"] <= 0
 
     # and the test would have noticed: a page that does ask, and errs

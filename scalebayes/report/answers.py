@@ -128,6 +128,12 @@ def calibration(fit: Fit, seed: int) -> Section:
     )
 
 
+def curves(fit: Fit, seed: int) -> Section:
+    """What the fit expects along training compute, beside what was measured."""
+    text = ["What an evaluation of a further model of a family will show, by its training compute."]
+    return Section("curves", "Curves", text, pictures=[pictures.curves(fit, seed)])
+
+
 def _came_out(table: pd.DataFrame, of: Quantity) -> str:
     """How predictions of held-out scores, or losses, came out in one sentence."""
     found = demo.accuracy(table)

@@ -105,6 +105,7 @@ def _sections(
         found.append(answers.calibration(fit, seed))
     return [
         *found,
+        answers.curves(fit, seed),
         background.limits(fit),
         background.law(fit),
         background.data(fit),

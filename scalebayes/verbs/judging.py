@@ -68,7 +68,8 @@ def plot(
     kind: Annotated[
         str,
         typer.Option(
-            help="intervals: predictions beside held-out scores; calibration: how these came out."
+            help="intervals: predictions beside held-out scores; calibration: how these came out; "
+            "curves: along training compute; skills: what they load on (sloth)."
         ),
     ] = "intervals",
     out: Annotated[
