@@ -7,7 +7,7 @@ import sys
 import typer
 
 from scalebayes.shell import run
-from scalebayes.verbs import asking, data, fitting, judging
+from scalebayes.verbs import asking, data, fitting, judging, planning
 
 app = typer.Typer(
     help="How accurate a model not yet trained will be, and how sure we are.",
@@ -20,6 +20,11 @@ app = typer.Typer(
 )
 public = typer.Typer(
     help="Public data sets, as the tables that the package and its benchmarks read.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+plan = typer.Typer(
+    help="Questions asked before training: which model, which budget, which run next.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -36,6 +41,10 @@ for verb in (
     judging.compare,
 ):
     app.command()(verb)
+app.add_typer(plan, name="plan")
+for question in (planning.chance, planning.budget, planning.allocation, planning.contest):
+    plan.command()(question)
+plan.command("next")(planning.next_run)
 app.add_typer(public, name="data")
 public.command()(data.get)
 

@@ -201,12 +201,17 @@ def mixtures(texts: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def probabilities(text: str) -> list[float]:
-    """Parse probabilities joined by commas."""
+def numbers(option: str, text: str, example: str) -> list[float]:
+    """Parse numbers joined by commas."""
     try:
         return [float(p) for p in text.split(",") if p.strip()]
     except ValueError:
-        raise ValueError(f"--prob expects numbers such as 0.5,0.9, got {text!r}") from None
+        raise ValueError(f"{option} expects numbers such as {example}, got {text!r}") from None
+
+
+def probabilities(text: str) -> list[float]:
+    """Parse probabilities joined by commas."""
+    return numbers("--prob", text, "0.5,0.9")
 
 
 def whole_numbers(option: str, text: str) -> list[int]:

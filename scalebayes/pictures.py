@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from scalebayes import demo, scoring, trajectories
 from scalebayes import plots as draw
 from scalebayes.crossvalidation import held_out
+from scalebayes.identification import identifiability as identify
 from scalebayes.plots.axes import short
 from scalebayes.rules import quoted, suggestion
 from scalebayes.skills import skills as skills_of
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from scalebayes.crossvalidation import HeldOut
+    from scalebayes.identification import Identifiability
     from scalebayes.posterior import Fit
     from scalebayes.prediction import Quantity
 
@@ -147,6 +149,20 @@ def skills(fit: Fit, seed: int = 0) -> Picture:
     )
 
 
+def identifiability(found: Identifiability) -> Picture:
+    """Posteriors beside their priors, group by group."""
+    groups = found.groups
+    told = [
+        f"{row['phrase']} ({row['group']}): {row['verdict']}, contraction {row['contraction']:.2f}"
+        for row in groups.to_dict("records")
+    ]
+    ax = draw.prior_posterior(groups, found.elements, n_draws=found.n_draws)
+    return Picture(
+        cast("Figure", ax.figure),
+        f"Posterior beside prior of {plural(len(groups), 'group')} of parameters. {'; '.join(told)}.",
+    )
+
+
 def _named(table: pd.DataFrame) -> str:
     """Predictions one by one, with their 90% intervals."""
     named = [
@@ -163,6 +179,7 @@ KINDS: dict[str, Callable[[Fit, int], Picture]] = {
     "intervals": lambda fit, seed: intervals(demo.held_out(fit, seed=seed)),
     "calibration": lambda fit, seed: calibration(held_out(fit, seed=seed)),
     "curves": curves,
+    "identifiability": lambda fit, seed: identifiability(identify(fit, seed=seed)),
     "skills": skills,
 }
 """Pictures by name, from a fit and a seed of predictive draws."""

@@ -50,7 +50,13 @@ def test_report_writes_a_page_and_tells_where(folder, capsys):
 
 @pytest.mark.parametrize(
     ("kind", "suffix"),
-    [("intervals", "png"), ("calibration", "svg"), ("curves", "png"), ("skills", "png")],
+    [
+        ("intervals", "png"),
+        ("calibration", "svg"),
+        ("curves", "png"),
+        ("skills", "png"),
+        ("identifiability", "png"),
+    ],
 )
 def test_plot_draws_and_says_what_it_shows(kind, suffix, folder, capsys):
     out = folder / f"{kind}.{suffix}"
@@ -60,6 +66,7 @@ def test_plot_draws_and_says_what_it_shows(kind, suffix, folder, capsys):
     assert (told["file"], told["kind"]) == (str(out), kind)
     words = {"intervals": "of 8 scores", "calibration": "of 8 held-out scores"}
     words |= {"curves": "along training FLOPs of f0, f1, f2", "skills": "skill 1: arc "}
+    words |= {"identifiability": "groups of parameters. "}
     assert words[kind] in told["shows"]
     starts = {"png": b"\x89PNG", "svg": b"<?xml"}[suffix]
     assert out.read_bytes().startswith(starts)

@@ -104,8 +104,8 @@ def test_html_is_well_formed_and_headings_are_in_order(page: Page) -> None:
 
 def test_sections_come_in_order_and_the_verdict_first(page: Page) -> None:
     assert list(page.words) == [
-        "verdict", "predictions", "held-out", "calibration", "curves", "limits", "law", "data", "priors",
-        "provenance",
+        "verdict", "predictions", "held-out", "calibration", "curves", "identifiability", "limits", "law",
+        "data", "priors", "provenance",
     ]  # fmt: skip
 
 
@@ -121,7 +121,7 @@ def test_nothing_is_loaded_from_elsewhere(page: Page) -> None:
 
 def test_pictures_tell_in_words_what_they_show(page: Page, fitted: sb.Fit) -> None:
     told = [str(a["alt"]) for a in page.of("img")]
-    assert len(told) == 4
+    assert len(told) == 5
     assert told[0].startswith("Predictive intervals of 2 models on 4 benchmarks. 90% intervals: ")
     table = demo.held_out(fitted, seed=3)
     inside = table["observed"].between(table["lower_90"], table["upper_90"])
@@ -220,6 +220,7 @@ def test_nothing_held_out_and_nothing_asked_leaves_the_sections_out(
     assert list(page.words) == [
         "verdict",
         "curves",
+        "identifiability",
         "limits",
         "law",
         "data",
@@ -227,7 +228,7 @@ def test_nothing_held_out_and_nothing_asked_leaves_the_sections_out(
         "provenance",
     ]
     assert "Nothing was held out" in page.words["verdict"]
-    assert len(page.of("img")) == 1
+    assert len(page.of("img")) == 2
     assert "<h1>Mine &amp; yours</h1>" in out.read_text(encoding="utf-8")
     with pytest.raises(ValueError, match="fit with hold_out"):
         pictures.picture(bare, "intervals")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scalebayes import demo, diagnostics, pictures, scoring
+from scalebayes import demo, diagnostics, identification, pictures, scoring
 from scalebayes.crossvalidation import held_out
 from scalebayes.prediction import predict
 from scalebayes.report.section import Section
@@ -132,6 +132,30 @@ def curves(fit: Fit, seed: int) -> Section:
     """What the fit expects along training compute, beside what was measured."""
     text = ["What an evaluation of a further model of a family will show, by its training compute."]
     return Section("curves", "Curves", text, pictures=[pictures.curves(fit, seed)])
+
+
+def identifiability(fit: Fit, seed: int) -> Section:
+    """What the data identify, and what rests on priors."""
+    heading = "identifiability", "What the data identify"
+    try:
+        found = identification.identifiability(fit, seed=seed)
+    except ValueError as too_few_draws:
+        return Section(*heading, [f"Not judged: {too_few_draws}."])
+    open_ones = found.groups[found.groups["verdict"] != "identified"]
+    columns = ["group", "phrase", "contraction", "prior_sensitivity", "verdict", "remedy"]
+    shown = found.groups[columns].round({"contraction": 2, "prior_sensitivity": 2})
+    return Section(
+        *heading,
+        [
+            "Contraction is the share of the prior's variance that the data have taken away. What is "
+            "prior-driven rests on the reason for its prior, below; predictions average over it.",
+            f"{len(found.groups) - len(open_ones)} of {plural(len(found.groups), 'group')} of parameters "
+            "are identified.",
+        ],
+        list(found.lacking),
+        pictures=[pictures.identifiability(found)],
+        tables={"Groups of parameters, posterior against prior": shown},
+    )
 
 
 def _came_out(table: pd.DataFrame, of: Quantity) -> str:

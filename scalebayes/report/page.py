@@ -106,6 +106,7 @@ def _sections(
     return [
         *found,
         answers.curves(fit, seed),
+        answers.identifiability(fit, seed),
         background.limits(fit),
         background.law(fit),
         background.data(fit),

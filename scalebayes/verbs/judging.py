@@ -69,7 +69,8 @@ def plot(
         str,
         typer.Option(
             help="intervals: predictions beside held-out scores; calibration: how these came out; "
-            "curves: along training compute; skills: what they load on (sloth)."
+            "curves: along training compute; skills: what they load on (sloth); identifiability: "
+            "posteriors beside their priors."
         ),
     ] = "intervals",
     out: Annotated[
