@@ -19,7 +19,7 @@ FLOORS = [
     {"laws"},
     {"levels", "programs", "diagnostics", "posterior", "chains", "inference", "alignment"},
     {"prediction", "averaging", "conditioning", "mixtures", "simulation", "skills"},
-    {"crossvalidation", "scoring", "comparison"},
+    {"crossvalidation", "scoring", "moment_matching", "comparison"},
     {"tables", "plots"},
     {"about", "demo", "options", "shell", "cli"},
 ]
