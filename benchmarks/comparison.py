@@ -51,11 +51,10 @@ def main() -> None:
     fits = {k: sb.fit(law, observations, seed=0, **sizes(args)) for k, law in LAWS.items()}
     loo = sb.compare(fits, by="score", refit=args.refit, folder=args.out / "folds")
     print(loo.table.round(2).to_string(), flush=True)
-    settings = {k: v for k, v in sizes(args).items() if k != "progress"}
     held = {}
     for name, law in LAWS.items():
         held[name] = sb.cross_validate(
-            law, observations, folds, seed=0, folder=args.out / "folds", **settings
+            law, observations, folds, seed=0, folder=args.out / "folds", **sizes(args)
         )
         print(name, sb.calibration(held[name]).round(3).to_string(index=False), flush=True)
     laws_alone = dict(held)

@@ -26,8 +26,8 @@ def options(doc: str, **sizes: int) -> argparse.ArgumentParser:
 
 
 def sizes(args: argparse.Namespace) -> dict[str, Any]:
-    """Arguments of `fit` that the options set; no progress bar."""
-    return {k: getattr(args, k) for k in ("draws", "warmup", "chains")} | {"progress": False}
+    """Arguments of `fit` and `cross_validate` that the options set."""
+    return {k: getattr(args, k) for k in ("draws", "warmup", "chains")}
 
 
 def report(args: argparse.Namespace, summary: Any) -> None:

@@ -60,6 +60,21 @@ def plain(law: sb.Sloth, design: designs.Design) -> None:
     observe(b + theta @ lam.T + omega * specific, response(design, law), design, law, shared)
 
 
+def run_plain(
+    law: sb.Sloth, design: designs.Design, args: argparse.Namespace, seed: int
+) -> numpyro.infer.MCMC:
+    """NumPyro's MCMC of the plain program as it is called by default: a new sampler, compiled anew."""
+    mcmc = numpyro.infer.MCMC(
+        numpyro.infer.NUTS(lambda d: plain(law, d)),
+        num_warmup=args.warmup,
+        num_samples=args.draws,
+        num_chains=args.chains,
+        progress_bar=False,
+    )
+    mcmc.run(jax.random.key(seed), design, extra_fields=("num_steps", "diverging"))
+    return mcmc
+
+
 def main() -> None:
     args = options(__doc__, draws=1000, warmup=1000, chains=4).parse_args()
     with tempfile.TemporaryDirectory() as empty:  # both are compiled anew
@@ -81,16 +96,8 @@ def compare(args: argparse.Namespace) -> None:
     mu = {"scalebayes": fit.tree["posterior"]["mu"]}
 
     with jax.enable_x64(True):
-        design = designs.build(observations)
-        mcmc = numpyro.infer.MCMC(
-            numpyro.infer.NUTS(lambda d: plain(law, d)),
-            num_warmup=args.warmup,
-            num_samples=args.draws,
-            num_chains=args.chains,
-            progress_bar=False,
-        )
         started = time.perf_counter()
-        mcmc.run(jax.random.key(0), design, extra_fields=("num_steps", "diverging"))
+        mcmc = run_plain(law, designs.build(observations), args, seed=0)
         draws = np.asarray(mcmc.get_samples(group_by_chain=True)["mu"])
         seconds["plain"] = time.perf_counter() - started
         extra = {k: np.asarray(v) for k, v in mcmc.get_extra_fields().items()}

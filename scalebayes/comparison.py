@@ -35,6 +35,7 @@ from scalebayes.folds import (
 )
 from scalebayes.laws import LAWS
 from scalebayes.laws.law import from_specification, specification
+from scalebayes.moment_matching import matched
 from scalebayes.observations import Observations
 from scalebayes.programs import over_draws
 
@@ -95,6 +96,7 @@ def compare(
     *,
     by: By = "larger",
     keep: Sequence[int] = (1, 2),
+    moment_match: bool = True,
     refit: bool = True,
     method: Method = "pseudo-bma",
     folder: str | Path | None = None,
@@ -112,6 +114,8 @@ def compare(
             score; by Pareto-smoothed importance sampling from the fit itself where that is reliable
             (models of a law with losses: by refits).
         keep: For `larger`, how many sizes of the family stay, one fold each.
+        moment_match: Whether to move the draws of the parameters that a model, or score, is about to
+            where they would lie without it, where importance sampling cannot tell otherwise.
         refit: Whether to refit without the models, or scores, that importance sampling cannot tell.
         method: How weights are made, see `averaging.pseudo_bma` and `averaging.stacking`. The default is nearly
             the best law alone where one clearly is; stacking spreads the weights wider, for laws that each
@@ -129,6 +133,8 @@ def compare(
     References:
         Vehtari, Gelman and Gabry, Practical Bayesian model evaluation using leave-one-out
         cross-validation and WAIC, 2017. https://doi.org/10.1007/s11222-016-9696-4
+        Paananen, Piironen, Bürkner and Vehtari, Implicitly adaptive importance sampling, 2021.
+        https://doi.org/10.1007/s11222-020-09982-2
     """
     if len(fits) < 2:
         raise ValueError(f"a comparison needs at least two fits, got {list(fits)}")
@@ -137,19 +143,20 @@ def compare(
     if method not in ("stacking", "pseudo-bma"):
         raise ValueError(f"method must be stacking or pseudo-bma, but is {method!r}")
     _check_rows(fits)
-    pieces = {
-        n: _pieces(fit, by, keep, refit, folder, jobs, progress and functools.partial(progress, n))
-        for n, fit in fits.items()
+    settings = (keep, moment_match, refit, folder, jobs)
+    found = {
+        name: pieces(fit, by, *settings, progress and functools.partial(progress, name))
+        for name, fit in fits.items()
     }
-    labels = next(iter(pieces.values())).labels
-    evidence = labels.assign(**{n: p.log_density for n, p in pieces.items()})
-    pareto_k = labels[["fold"]].assign(**{n: p.pareto_k for n, p in pieces.items()})
-    held = {name: p.held for name, p in pieces.items() if p.held is not None}
-    return Comparison(by, _table(evidence, pieces, method), evidence, pareto_k, held)
+    labels = next(iter(found.values())).labels
+    evidence = labels.assign(**{n: p.log_density for n, p in found.items()})
+    pareto_k = labels[["fold"]].assign(**{n: p.pareto_k for n, p in found.items()})
+    held = {name: p.held for name, p in found.items() if p.held is not None}
+    return Comparison(by, _table(evidence, found, method), evidence, pareto_k, held)
 
 
 @dataclass(frozen=True)
-class _Pieces:
+class Pieces:
     """What one law says of each piece: labels (fold, n_scores), densities, k, and how it was found."""
 
     labels: pd.DataFrame
@@ -160,21 +167,23 @@ class _Pieces:
     held: HeldOut | None
 
 
-def _pieces(
+def pieces(
     fit: Fit,
     by: str,
-    keep: Sequence[int],
-    refit: bool,
-    folder: str | Path | None,
-    jobs: int,
-    progress: Callable[[int, int], None] | None,
-) -> _Pieces:
+    keep: Sequence[int] = (1, 2),
+    moment_match: bool = True,
+    refit: bool = True,
+    folder: str | Path | None = None,
+    jobs: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> Pieces:
+    """The pieces of one law; for the arguments see `compare`."""
     observations = _seen(fit)
 
     def again(folds: Sequence[Fold]) -> HeldOut:
         return cross_validate(
             fit.law, observations, folds, folder=folder, jobs=jobs, progress=progress,
-            **fit.provenance["settings"],
+            staged=fit.provenance["staged"], **fit.provenance["settings"],
         )  # fmt: skip
 
     folds = {
@@ -188,16 +197,28 @@ def _pieces(
         found = again(folds)
         density = found.folds["log_score"].to_numpy()
         labels = found.folds[["fold", "n_scores"]]
-        return _Pieces(labels, density, np.full(len(density), np.nan), np.nan, np.nan, found)
-    loo = _importance(fit, [fold.name for fold in folds] if by == "model" else None)
+        return Pieces(labels, density, np.full(len(density), np.nan), np.nan, np.nan, found)
+    at = np.arange(len(folds))
+    if by == "score":
+        log_lik = fit.tree["log_likelihood"]["score"].to_numpy()
+    else:
+        at = np.array([fit.design.labels("model").index(fold.name) for fold in folds])
+        log_lik = joint_of_models(fit)[..., at]
+    reff = min(1.0, fit.verdict.min_ess_bulk / log_lik[..., 0].size)
+    loo = _importance(log_lik, reff)
     density, pareto_k = (np.ravel(v.to_numpy()).copy() for v in (loo.elpd_i, loo.pareto_k))
     bad = np.flatnonzero(pareto_k > loo.good_k)
+    if moment_match and len(bad) and not fit.provenance["staged"]:
+        of_bad = log_lik.reshape(-1, len(at))[:, bad]
+        density[bad], pareto_k[bad] = matched(fit, by, at[bad], of_bad, reff)
+        bad = np.flatnonzero(pareto_k > loo.good_k)
     held = again([folds[i] for i in bad]) if refit and len(bad) else None
     if held is not None:
         density[bad], pareto_k[bad] = held.folds["log_score"].to_numpy(), np.nan
     n_scores = [int(hidden(observations.scores, fold.hold_out).sum()) for fold in folds]
     labels = pd.DataFrame({"fold": [fold.name for fold in folds], "n_scores": n_scores})
-    return _Pieces(labels, density, pareto_k, loo.good_k, loo.p, held)
+    p = float(loo.p + loo.elpd - density.sum())
+    return Pieces(labels, density, pareto_k, loo.good_k, p, held)
 
 
 def _seen(fit: Fit) -> Observations:
@@ -209,18 +230,12 @@ def _seen(fit: Fit) -> Observations:
     return Observations(own.models, kept, own.losses, own.mixtures)
 
 
-def _importance(fit: Fit, models: list[str] | None) -> ELPDData:
-    """Leave-one-out of scores, or of models, by Pareto-smoothed importance sampling."""
-    tree = fit.tree
-    if models is not None:
-        at = [fit.design.labels("model").index(m) for m in models]
-        joint = joint_of_models(fit)[..., at]
-        tree = from_dict({"posterior": {"joint": joint}, "log_likelihood": {"score": joint}})
-    n = tree["posterior"].sizes["chain"] * tree["posterior"].sizes["draw"]
+def _importance(log_lik: np.ndarray, reff: float) -> ELPDData:
+    """Leave-one-out by Pareto-smoothed importance sampling, from shape (chain, draw, piece)."""
+    tree = from_dict({"posterior": {"piece": log_lik}, "log_likelihood": {"piece": log_lik}})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of large k, which is what the table tells
-        reff = min(1.0, fit.verdict.min_ess_bulk / n)
-        return arviz_stats.loo(tree, pointwise=True, var_name="score", reff=reff)
+        return arviz_stats.loo(tree, pointwise=True, var_name="piece", reff=reff)
 
 
 def joint_of_models(fit: Fit) -> np.ndarray:
@@ -244,24 +259,24 @@ def _of_models(law_json: str) -> Callable[..., Any]:
     return over_draws(one, 1)
 
 
-def _table(evidence: pd.DataFrame, pieces: Mapping[str, _Pieces], method: Method) -> pd.DataFrame:
+def _table(evidence: pd.DataFrame, found: Mapping[str, Pieces], method: Method) -> pd.DataFrame:
     """The table of a comparison, best law first."""
-    names = list(pieces)
+    names = list(found)
     density = evidence[names].to_numpy()
     n, elpd = len(density), density.sum(axis=0)
     lower = density[:, [elpd.argmax()]] - density
     refits = [
-        p.held.folds["passed"] if p.held is not None else pd.Series(True) for p in pieces.values()
+        p.held.folds["passed"] if p.held is not None else pd.Series(True) for p in found.values()
     ]
     table = pd.DataFrame(
         {
             "elpd": elpd,
-            "p": [p.p for p in pieces.values()],
+            "p": [p.p for p in found.values()],
             "elpd_diff": lower.sum(axis=0),
             "weight": {"stacking": stacking, "pseudo-bma": pseudo_bma}[method](density),
             "se": np.sqrt(n * density.var(axis=0)),
             "dse": np.sqrt(n * lower.var(axis=0)),
-            "warning": [bool((p.pareto_k > p.good_k).any()) for p in pieces.values()],
+            "warning": [bool((p.pareto_k > p.good_k).any()) for p in found.values()],
             "pieces": n,
             "failed": [int((~passed.astype(bool)).sum()) for passed in refits],
         },

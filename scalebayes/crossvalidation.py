@@ -48,7 +48,8 @@ class HeldOut:
             fit has seen; NaN for a family that it has not), family_size (how many it has seen).
         draws: Joint predictive draws of the scores of a fold, shape (score, sample).
         folds: One row a fold: fold, n_models, n_scores, log_score (of all its scores jointly) and its
-            Monte Carlo error log_score_se, passed (whether the fit passes its checks) and verdict.
+            Monte Carlo error log_score_se; max_rhat and min_ess_bulk of what the fit expects, passed
+            (whether it passes its checks) and verdict.
     """
 
     cells: pd.DataFrame
@@ -97,6 +98,8 @@ def held_out(
             "n_scores": [len(cells)],
             "log_score": [float(logsumexp(joint) - np.log(joint.size))],
             "log_score_se": [float(array_stats.mcse(relative) / relative.mean())],
+            "max_rhat": [fit.verdict.max_rhat],
+            "min_ess_bulk": [fit.verdict.min_ess_bulk],
             "passed": [fit.verdict.passed],
             "verdict": [str(fit.verdict)],
         }

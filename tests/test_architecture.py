@@ -31,6 +31,7 @@ FLOORS = [
     {
         "crossvalidation",
         "scoring",
+        "moment_matching",
         "comparison",
         "trajectories",
         "plan",

@@ -1,0 +1,87 @@
+"""Moment matching: a conjugate case with a known answer, and what moves for a score of a fit."""
+
+from __future__ import annotations
+
+import json
+
+import jax
+import numpy as np
+import pytest
+from scipy.special import logsumexp
+from scipy.stats import norm
+
+import scalebayes as sb
+from scalebayes.chains import site_shapes
+from scalebayes.laws.law import specification
+from scalebayes.moment_matching import _about, _programs, left_out
+
+
+def test_the_density_of_an_outlier_is_the_closed_form() -> None:
+    """Normal observations of unit variance, with a standard normal mean: the mean has to move and widen."""
+    rng = np.random.default_rng(0)
+    matched, raw = [], []
+    for _ in range(20):
+        y = np.array([8.0, *rng.normal(size=2)])
+        variance = 1 / 4
+        mean = variance * y.sum()
+        z = np.stack([rng.normal(size=4000), rng.normal(mean, variance**0.5, 4000)], axis=1)
+
+        def density(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            prior = norm(0, 1).logpdf(z[:, 0])  # of a parameter that stays where it is
+            posterior = norm(mean, variance**0.5).logpdf(z[:, 1])  # noqa: B023
+            return prior + posterior + 7.0, norm(z[:, 1], 1).logpdf(y[0])  # noqa: B023
+
+        log_prob, log_lik = density(z)
+        exact = norm(y[1:].sum() / 3, (1 + 1 / 3) ** 0.5).logpdf(8.0)
+        found, pareto_k = left_out(density, z, np.array([1]), log_prob, log_lik, 1.0)
+        assert pareto_k < 0.7
+        matched.append(found - exact)
+        raw.append(np.log(4000) - logsumexp(-log_lik) - exact)
+    assert np.mean(raw) > 0.4
+    assert np.abs(matched).max() < 0.2
+    assert abs(np.mean(matched)) < 4 * np.std(matched) / 20**0.5 + 0.01
+
+
+def test_nothing_moves_where_the_weights_are_even() -> None:
+    z = np.random.default_rng(1).normal(size=(1000, 1))
+    log_lik = norm(z[:, 0], 3).logpdf(0.5)
+
+    def density(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        raise AssertionError("the density was asked for")
+
+    found, pareto_k = left_out(density, z, np.array([0]), np.zeros(1000), log_lik, 1.0)
+    assert pareto_k < 0.5
+    assert found == pytest.approx(np.log(1000) - logsumexp(-log_lik), abs=0.01)
+
+
+def test_unconstrained_draws_have_the_density_that_was_sampled(fitted: sb.Fit) -> None:
+    seen = np.flatnonzero(fitted.design.observed)
+    for by, at in (("score", int(seen[5])), ("model", 3)):
+        flat, density = _programs(json.dumps(specification(fitted.law)), by)
+        with jax.enable_x64(True):
+            z = flat(fitted.draws(), fitted.design)
+            log_prob, log_lik = density(z, at, fitted.design)
+        lp = fitted.tree["sample_stats"]["lp"].to_numpy().ravel()
+        np.testing.assert_allclose(log_prob, lp, rtol=1e-9)
+        if by == "score":
+            expected = fitted.tree["log_likelihood"]["score"].to_numpy()[..., 5].ravel()
+            np.testing.assert_allclose(log_lik, expected, rtol=1e-9)
+
+
+def test_what_a_score_or_a_model_is_about_moves(fitted: sb.Fit) -> None:
+    law, design = fitted.law, fitted.design
+    names = [
+        f"{name}{list(at)}"
+        for name, shape in sorted(site_shapes(law, design).items())
+        for at in np.ndindex(shape)
+    ]
+    row = int(np.flatnonzero(np.asarray(design.score_benchmark) == 2)[3])
+    family = int(design.family[int(design.score_model[row])])
+    own = {f"d[{family}, 2]", f"z[{family}, 0, 2]", f"z[{family}, 1, 2]"}
+    shared = {f"{k}[2]" for k in ("b", "bend", "delta", "gamma", "omega", "sigma")}
+    shared |= {f"B[{p}, 2]" for p in range(3)}
+    assert {names[i] for i in _about(law, design, "score", row)} == own | shared
+    family = int(design.family[6])
+    expected = {f"d[{family}, {j}]" for j in range(4)}
+    expected |= {f"z[{family}, {p}, {j}]" for p in range(2) for j in range(4)}
+    assert {names[i] for i in _about(law, design, "model", 6)} == expected
