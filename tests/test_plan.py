@@ -85,11 +85,13 @@ def test_probabilities_are_those_of_simulations_from_the_law(known):
 
 
 def test_the_mean_reaches_a_target_or_not(known):
-    models = plans(("x", "f0", 60e9, 2e12))
-    mean = sb.predict(known, models, kind="mean").set_index("benchmark")["mean"]
+    models = plans(("x", "f0", 60e9, 2e12), ("y", "f3", 60e9, 2e12))
+    mean = sb.predict(known, models, kind="mean").set_index(["model", "benchmark"])["mean"]
     for shift, expected in ((-0.001, 1.0), (0.001, 0.0)):
-        found = sb.target_probability(known, models, {"mmlu": mean["mmlu"] + shift}, kind="mean")
-        assert found["probability"].tolist() == [expected, expected]
+        found = sb.target_probability(
+            known, models, {"mmlu": mean["x", "mmlu"] + shift}, kind="mean"
+        )
+        assert found["probability"].tolist()[:2] == [expected, expected]
 
 
 def test_the_smallest_budget_is_where_the_probability_crosses(known):
@@ -99,10 +101,10 @@ def test_the_smallest_budget_is_where_the_probability_crosses(known):
     assert found.flops == pytest.approx(6 * found.params * found.tokens)
     assert 4.99 < found.tokens / found.params < 50.01
     # by brute force: on every fine ratio, at a budget a little below and a little above
-    ratios = np.geomspace(5, 50, 200)
+    ratios = np.geomspace(5, 50, 325)
     for flops, reaches in ((found.flops / 1.05, False), (found.flops * 1.05, True)):
         n = np.sqrt(flops / 6 / ratios)
-        models = pd.DataFrame({"model": [f"m{i}" for i in range(200)], "family": "f0"})
+        models = pd.DataFrame({"model": [f"m{i}" for i in range(325)], "family": "f0"})
         models = models.assign(params=n, tokens=n * ratios)
         rows = sb.target_probability(known, models, targets)
         assert (rows.loc[rows["benchmark"] == "all", "probability"].max() >= 0.7) == reaches
@@ -122,13 +124,20 @@ def test_a_map_has_the_probabilities_of_its_models(known):
     grid = sb.target_map(known, "f0", {"mmlu": 0.6}, params=[1e9, 1e11], tokens=[1e12, 1e13])
     assert grid["flops"].tolist() == [6e21, 6e22, 6e23, 6e24]
     assert grid["params"].tolist() == [1e9, 1e9, 1e11, 1e11]
-    single = sb.target_probability(known, plans(("x", "f0", 1e11, 1e12)), {"mmlu": 0.6})
-    assert grid["probability"][2] == pytest.approx(single["probability"][0], abs=0.05)
+    models = plans(
+        *(
+            (f"x{i}", "f0", n, d)
+            for i, (n, d) in enumerate(zip(grid["params"], grid["tokens"], strict=True))
+        )
+    )
+    single = sb.target_probability(known, models, {"mmlu": 0.6})
+    single = single.loc[single["benchmark"] == "all", "probability"]
+    np.testing.assert_allclose(grid["probability"], single, atol=0.02)
     assert (np.diff(grid["probability"].to_numpy().reshape(2, 2), axis=0) >= 0).all()
 
 
 def test_an_average_mixes_probabilities(known, fitted):
-    models = plans(("x", "f0", 60e9, 2e12))
+    models = plans(("x", "f0", 60e9, 2e12), ("y", "f3", 60e9, 2e12))
     each = [
         sb.target_probability(f, models, {"mmlu": 0.6})["probability"][0] for f in (known, fitted)
     ]
