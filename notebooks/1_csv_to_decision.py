@@ -22,9 +22,10 @@ import scalebayes as sb
 from scalebayes import plots, scoring
 
 sizes = {
-    "draws": int(os.environ.get("SCALEBAYES_DRAWS", 1000)),
+    "draws": int(os.environ.get("SCALEBAYES_DRAWS", 750)),
     "warmup": int(os.environ.get("SCALEBAYES_WARMUP", 1000)),
     "chains": int(os.environ.get("SCALEBAYES_CHAINS", 4)),
+    "max_tree_depth": 12,
     "progress": False,  # a bar is of no use in a page; leave it on where you wait
 }
 
@@ -136,9 +137,9 @@ sb.calibration(sb.held_out(fit)).set_index("group").round(2).T
 # %% [markdown]
 # `coverage_90` should be near 0.9, `error` and `width_90` are in points. Do not read more into it
 # than it can carry: scores of one model err together, so that these are five independent cases
-# and not thirty. Notebook 2 asks the same question of many more. And where the law misses, look
-# at what it could not know: a model that was trained with other data than its smaller siblings
-# carries their family's name all the same.
+# and not thirty. Notebook 2 asks the same question of many more. Where the law misses, it misses
+# most of a model's scores on the same side: a training that went worse than the family's smaller
+# ones shows in no column of the table.
 #
 # ## A family that nobody has seen
 #
@@ -203,9 +204,9 @@ truth.scores[["model", "benchmark", "score"]]
 #
 # **No order yet.** Both medians lie above their targets, and a line through points would have
 # said yes. But the chance that *both* are met, the row `all`, is below the nine-tenths that were
-# asked for; it is GSM8K that stands in the way, with the wider interval. Whoever can live with
-# the scores in the column `lower_80` can order. A longer training of the 70B model is no way
-# round it.
+# asked for; it is mostly GSM8K that stands in the way, with the wider interval. Whoever needs one
+# of the two scores in the column `lower_80`, and not both, can order. A longer training of the
+# 70B model is no way round it.
 #
 # Afterwards we see that both targets were met. That does not make the decision wrong: something
 # that is likely and not certain happens most of the time, and the rule was to pay for certainty.
