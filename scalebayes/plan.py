@@ -136,6 +136,14 @@ class Budget:
     at_edge: bool
     frontier: pd.DataFrame = field(repr=False)
 
+    def __str__(self) -> str:
+        """One line: the budget, and the model to spend it on."""
+        edge = ", at an end of the range" if self.at_edge else ""
+        return (
+            f"{self.flops:.3g} FLOPs: {self.params:.3g} parameters on {self.tokens:.3g} tokens, "
+            f"{self.tokens / self.params:.3g} per parameter{edge}"
+        )
+
 
 def smallest_budget(
     fit: Fit | Average,
@@ -199,17 +207,16 @@ def smallest_budget(
             f"{reached[0]:.2f} already: give a lower range with flops"
         )
     step, ratio = ratios[1] / ratios[0], frontier["tokens"][i] / frontier["params"][i]
-    near = look(
-        np.geomspace(budgets[i - 1], budgets[i], BUDGETS),
-        np.geomspace(max(ratio / step, first), min(ratio * step, last), RATIOS),
-    )
+    finer = np.geomspace(max(ratio / step, first), min(ratio * step, last), RATIOS)
+    near = look(np.geomspace(budgets[i - 1], budgets[i], BUDGETS), finer)
     # between budgets as near as these the log odds are a line in log C
     odds = logit(np.clip(near["probability"].to_numpy(), 1e-6, 1 - 1e-6))
     rising = np.maximum.accumulate(odds)
     c = float(np.exp(np.interp(logit(probability), rising, np.log(near["flops"]))))
     r = float(np.interp(c, near["flops"], near["tokens"] / near["params"]))
     n = float(np.sqrt(c / (6 * r)))
-    at_edge = bool(r <= first * 1.001 or r >= last / 1.001)
+    step = finer[1] / finer[0]  # between two budgets, of which one has its best model at the end
+    at_edge = bool(r < first * step or r > last / step)
     both = pd.concat([frontier, near]).sort_values("flops", ignore_index=True)
     return Budget(c, n, r * n, probability, at_edge, both)
 

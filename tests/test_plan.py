@@ -8,9 +8,11 @@ import pandas as pd
 import pytest
 from conftest import table
 from numpyro import handlers
+from scipy.special import expit, logit
 
 import scalebayes as sb
 from scalebayes import design as designs
+from scalebayes import plan
 from scalebayes.allocation import _peak
 from scalebayes.experiments import _residual
 from scalebayes.levels import given, positions
@@ -108,6 +110,28 @@ def test_the_smallest_budget_is_where_the_probability_crosses(known):
         models = models.assign(params=n, tokens=n * ratios)
         rows = sb.target_probability(known, models, targets)
         assert (rows.loc[rows["benchmark"] == "all", "probability"].max() >= 0.7) == reaches
+
+
+@pytest.mark.parametrize(
+    ("best", "drift", "edge"), [(60.0, 0.0, False), (15.0, 0.0, True), (20.1, 2.0, True)]
+)
+def test_a_budget_says_whether_a_wider_range_may_do_better(known, monkeypatch, best, drift, edge):
+    # log odds 2 log C, less the square of the distance to the best ratio, which may drift with C
+    middle = 1e22
+
+    def reached(fit, family, targets, params, tokens, *others):
+        c = np.log(6 * params * tokens / middle)
+        off = np.log(tokens / params) - np.log(best) - drift * (c - logit(0.8) / 2)
+        return expit(2 * c - off**2)
+
+    monkeypatch.setattr(plan, "_reached", reached)
+    ranges = {"flops": (1e20, 1e24), "tokens_per_param": (20.0, 200.0)}
+    found = sb.smallest_budget(known, "f0", {"mmlu": 0.5}, probability=0.8, **ranges)
+    off = np.log(max(best, 20.0) / best)
+    assert found.flops == pytest.approx(middle * np.exp((logit(0.8) + off**2) / 2), rel=0.01)
+    assert found.tokens / found.params == pytest.approx(max(best, 20.0), rel=0.03)
+    assert found.at_edge == edge
+    assert str(found).endswith(", at an end of the range") == edge
 
 
 def test_budgets_out_of_range_are_refused_with_the_remedy(known):
