@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from scalebayes import datasets
     from scalebayes.allocation import Allocation, allocate
     from scalebayes.averaging import Average, average, fit_average
+    from scalebayes.budgets import Budget, smallest_budget
     from scalebayes.comparison import Comparison, compare
     from scalebayes.conditioning import condition
     from scalebayes.crossvalidation import HeldOut, cross_validate, held_out
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
         priors,
     )
     from scalebayes.observations import Observations, ObservationsError
-    from scalebayes.plan import Budget, beats, smallest_budget, target_map, target_probability
+    from scalebayes.plan import beats, target_map, target_probability
     from scalebayes.posterior import Fit, load
     from scalebayes.prediction import (
         log_score,
@@ -73,9 +74,9 @@ _HOME = {
     "best_mixture": "mixtures",
     "Observations": "observations",
     "ObservationsError": "observations",
-    "Budget": "plan",
+    "Budget": "budgets",
     "beats": "plan",
-    "smallest_budget": "plan",
+    "smallest_budget": "budgets",
     "target_map": "plan",
     "target_probability": "plan",
     "Fit": "posterior",

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from scalebayes.asked import of_range, planned, seen_ratios, thin
 from scalebayes.observations import Observations
-from scalebayes.plan import of_range, planned, seen_ratios, thin
 from scalebayes.prediction import CELL, predictive_draws, summary
 from scalebayes.rules import quoted
 

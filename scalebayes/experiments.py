@@ -32,11 +32,11 @@ import pandas as pd
 from numpyro import handlers
 from scipy.special import logit
 
+from scalebayes.asked import parts
 from scalebayes.laws import LAWS
 from scalebayes.laws.law import from_specification, specification
 from scalebayes.levels import given, positions
 from scalebayes.observations import Observations
-from scalebayes.plan import parts
 from scalebayes.posterior import shares
 from scalebayes.prediction import design_of_models
 from scalebayes.programs import over_draws

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scalebayes.plots.axes import log_axis
+from scalebayes.plots.axes import log_axis, short
 from scalebayes.plots.intervals import BAR, OUTSIDE, TICK, from_draws
 
 if TYPE_CHECKING:
@@ -131,7 +131,11 @@ def allocation(
         colour, line = COLOURS[i % len(COLOURS)], LINES[i % len(LINES)]
         rows = prices[prices["flops"] == flops]
         top.plot(
-            rows["params"], rows["value"], color=colour, linestyle=line, label=f"{flops:.2g} FLOPs"
+            rows["params"],
+            rows["value"],
+            color=colour,
+            linestyle=line,
+            label=f"{short(flops)} FLOPs",
         )
         bottom.fill_between(
             rows["params"],

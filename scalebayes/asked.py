@@ -1,0 +1,73 @@
+"""What questions before training are asked about: models that a family may train, and ranges to search."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from scalebayes.levels import new_names
+from scalebayes.posterior import Average, Fit, thinned
+
+DRAWS = 1000
+"""Posterior draws by which many models are judged at once."""
+
+
+def planned(
+    fit: Fit | Average, family: str, params: np.ndarray, tokens: np.ndarray
+) -> pd.DataFrame:
+    """A table of models that a family may train, under names that no fit knows."""
+    names = new_names(parts(fit)[0][0].observations.models, len(params))
+    return pd.DataFrame({"model": names, "family": family, "params": params, "tokens": tokens})
+
+
+def parts(fit: Fit | Average) -> list[tuple[Fit, float]]:
+    """A fit, or those of an average, each with its weight."""
+    if isinstance(fit, Average):
+        return [(part, fit.weights[name]) for name, part in fit.fits.items()]
+    return [(fit, 1.0)]
+
+
+def seen_flops(fit: Fit | Average) -> tuple[float, float]:
+    """Smallest and largest training FLOPs of models that a fit has seen."""
+    flops = _seen_models(fit)["flops"].dropna()
+    return (flops.min(), flops.max()) if len(flops) else (np.nan, np.nan)
+
+
+def seen_ratios(fit: Fit | Average) -> tuple[float, float]:
+    """Smallest and largest tokens per parameter of models that a fit has seen."""
+    models = _seen_models(fit)
+    ratio = (models["tokens"] / models["params"]).dropna()
+    return (ratio.min(), ratio.max()) if len(ratio) else (np.nan, np.nan)
+
+
+def _seen_models(fit: Fit | Average) -> pd.DataFrame:
+    own = parts(fit)[0][0]
+    data = own.observations
+    seen = {*data.scores["model"][own.seen], *data.losses["model"][own.losses_seen]}
+    return data.models[data.models["model"].isin(seen)]
+
+
+def of_range(
+    name: str,
+    given: tuple[float, float] | None,
+    seen: tuple[float, float],
+    beyond: float = 1.0,
+) -> tuple[float, float]:
+    """The ends of a range: those seen, times `beyond` above, unless it is given."""
+    low, high = given if given is not None else (seen[0], seen[1] * beyond)
+    if given is None and not low < high:
+        raise ValueError(
+            f"the fit has seen no range of {name} to consider: give {name}=(low, high)"
+        )
+    if not 0 < low < high < np.inf:
+        raise ValueError(
+            f"{name} must be two positive numbers, the smaller first, but is {given!r}"
+        )
+    return float(low), float(high)
+
+
+def thin(fit: Fit | Average) -> Fit | Average:
+    """A fit, or an average, with at most `DRAWS` draws of each law."""
+    if isinstance(fit, Average):
+        return Average({k: thinned(part, DRAWS) for k, part in fit.fits.items()}, fit.weights)
+    return thinned(fit, DRAWS)
