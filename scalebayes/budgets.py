@@ -10,6 +10,7 @@ import pandas as pd
 from scipy.special import logit
 
 from scalebayes.asked import of_range, seen_flops, seen_ratios, thin
+from scalebayes.plan import reached
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
