@@ -60,6 +60,7 @@ def test_step_1_is_the_published_surface() -> None:
     level = np.exp(np.asarray(data.reference.log_loss0) + sites["level_f"][0])
     alpha, beta = (np.asarray(trace[k]["value"]) for k in ("alpha", "beta"))
     e = expit(sites["e"] + sites["spread_e"] * sites["z_e"])
+    np.testing.assert_allclose(trace["irreducible_share"]["value"], e, rtol=1e-5)
     A, B = (level * np.exp(f) / k for f, k in zip(sites["log_fall"], (alpha, beta), strict=True))
     np.testing.assert_allclose(A + B, (1 - e) * level, rtol=1e-5)
     ratio = sites["r"] + sites["spread_r"] * sites["z_r"]

@@ -28,7 +28,7 @@ def fit_of(law, observations, sites) -> Fit:
     observed = {"score": len(observations.scores)}
     if "log_L" in sites:
         observed["loss"] = len(observations.losses)
-    derived = {"mu", "log_L", "alpha", "beta"}
+    derived = {"mu", "log_L", "alpha", "beta", "irreducible_share"}
     values = {
         "posterior": sites,
         "log_likelihood": {k: np.zeros((*shape, n)) for k, n in observed.items()},

@@ -106,6 +106,7 @@ class Flp(TwoSteps):
         "e": (),
         "spread_e": (),
         "z_e": ("domain",),
+        "irreducible_share": ("domain",),
         "alpha": ("domain",),
         "tau_fall": (),
         "log_fall_f": ("family", "input", "domain"),

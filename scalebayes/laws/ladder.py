@@ -114,6 +114,7 @@ class Ladder(TwoSteps):
         "e": (),
         "spread_e": (),
         "z_e": ("domain",),
+        "irreducible_share": ("domain",),
         "r": (),
         "spread_r": (),
         "z_r": ("domain",),

@@ -387,7 +387,7 @@ def surface(design: Design, inputs: Array, law: Any, *, irreducible: bool = True
         log_fall = sample("log_fall", dist.Normal(fall[:, None], spread[:, None]))
     e, ratio = jnp.zeros(n_domain), jnp.zeros((n_input, n_domain))
     if irreducible:
-        e = jax.nn.sigmoid(_of_domains("e", law, n_domain))
+        e = deterministic("irreducible_share", jax.nn.sigmoid(_of_domains("e", law, n_domain)))
     if n_input == 2:
         ratio = jnp.array([[0.5], [-0.5]]) * _of_domains("r", law, n_domain)
     exponent = jnp.exp(ratio) * jnp.exp(log_fall - ratio).sum(axis=0) / (1 - e)
