@@ -91,7 +91,11 @@ def of_ladder(seed: int, args: Any) -> tuple[list[dict[str, Any]], list[dict[str
     wide = (1e-2, 1e5)
     optima = []
     budgets = [m * largest for m in LARGER]
-    found = sb.allocate(fit, "ladder", budgets, losses={"c4": 1.0}, tokens_per_param=wide)
+    truly = known(fit, truth, 400)
+    found, sure = (
+        sb.allocate(f, "ladder", budgets, losses={"c4": 1.0}, tokens_per_param=wide)
+        for f in (fit, truly)
+    )
     region = found.region[found.region["quantity"] == "params"].set_index("flops")
     alpha, beta, fall = truth["alpha"][0], truth["beta"][0], truth["log_fall_f"][0, :, 0]
     for i, flops in enumerate(budgets):
@@ -103,6 +107,7 @@ def of_ladder(seed: int, args: Any) -> tuple[list[dict[str, Any]], list[dict[str
                 "seed": seed,
                 "multiple": LARGER[i],
                 "ratio": float(found.best["params"][i] / exact),
+                "law": float(np.exp(sure.draws.to_numpy()[i, 0]) / exact),
                 "inside_90": bool(low <= exact <= high),
                 "price": float(found.best["price"][i]),
             }
@@ -112,7 +117,6 @@ def of_ladder(seed: int, args: Any) -> tuple[list[dict[str, Any]], list[dict[str
     models = pd.DataFrame({"model": [f"x{m:g}" for m in LARGER], "family": "ladder"})
     models = models.assign(params=size, tokens=20 * size)
     median = sb.predict(fit, models).pivot(index="model", columns="benchmark", values="median")
-    truly = known(fit, truth, 400)
     _, scores, _ = outcomes(
         known(fit, truth, args.simulated),
         sb.Observations(pd.concat([models, models.head(1).assign(model="last")])),
@@ -226,6 +230,9 @@ def main() -> None:
             "optimum_within_15_percent": float((off <= np.log(1.15)).mean()),
             "optimum_median_factor": float(np.exp(off.median())),
             "optimum_inside_90": float(size["inside_90"].mean()),
+            "optimum_largest_factor_with_the_law_known": float(
+                np.exp(np.abs(np.log(size["law"])).max())
+            ),
             "largest_error_with_the_law_known": float(
                 (chance["law"] - chance["brute"]).abs().max()
             ),
