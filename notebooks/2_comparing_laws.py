@@ -164,7 +164,7 @@ by_score = sb.compare(fits, by="score", refit=False)
 by_score.table[columns].round(2)
 
 # %%
-larger = sb.compare(fits, keep=[2, 3])
+larger = sb.compare(fits, keep=[2, 3], method="stacking")
 larger.table[columns].round(2)
 
 # %%
@@ -176,8 +176,8 @@ larger.evidence.round(1)
 # two `pieces`, so that it is hardly one.
 #
 # The pieces themselves say more than their sum. From two sizes, *compute* holds its own: eight
-# runs cannot tell what size does from what tokens do, and a law with one slope has nothing to
-# confuse. From three sizes the two others are ahead. What is true of leave-one-out is true of every
+# runs say little of one slope on size, one on tokens and one on their product, and a law with a
+# single slope has less to get wrong. From three sizes the two others are ahead. What is true of leave-one-out is true of every
 # comparison: *it tells which law is best with as much as it had seen*. Leave-one-out has always
 # seen nearly all there is, on every side. With two sizes a law has seen less than we shall give it
 # when it counts, which is all four. So read the pieces as a trend, the last as the most to the
@@ -204,9 +204,11 @@ folds.merge(rows[["fold", *shown]], on="fold").round(2)
 #
 # ## The average
 #
-# One need not choose. `weights` come from the pieces, with a bootstrap over them that keeps a
-# small lead from taking all. `sb.average` takes the place of a fit, and its intervals widen where
-# laws disagree.
+# One need not choose. `weights` are shares in an average; `sb.average` takes the place of a fit, and
+# its intervals widen where laws disagree. By default weights are those of pseudo-BMA, which go to
+# one law where it is clearly best, as on the first table. For the ladder we have asked for
+# `method="stacking"`: it begins with equal shares and has to be talked out of them by the pieces,
+# of which there are two.
 
 # %%
 average = sb.average(fits, larger.weights)
