@@ -177,7 +177,8 @@ larger.evidence.round(1)
 #
 # The pieces themselves say more than their sum. From two sizes, *compute* holds its own: eight
 # runs say little of one slope on size, one on tokens and one on their product, and a law with a
-# single slope has less to get wrong. From three sizes the two others are ahead. What is true of leave-one-out is true of every
+# single slope has less to get wrong. From three sizes the two others are ahead. What is true of
+# leave-one-out is true of every
 # comparison: *it tells which law is best with as much as it had seen*. Leave-one-out has always
 # seen nearly all there is, on every side. With two sizes a law has seen less than we shall give it
 # when it counts, which is all four. So read the pieces as a trend, the last as the most to the

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
+from scalebayes.validation import plural
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -181,7 +183,8 @@ def _mixtures(seen: Seen, at: Sequence[str]) -> Reason:
 
 
 def _tokens(seen: Seen, at: Sequence[str]) -> Reason:
-    return f"token counts of {seen.models['tokens'].isna().sum()} models are not given"
+    n = int(seen.models["tokens"].isna().sum())
+    return f"the token count of {plural(n, 'model')} is not given"
 
 
 def _nothing(seen: Seen, at: Sequence[str]) -> Reason:
