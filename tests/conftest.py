@@ -19,12 +19,17 @@ LONGEST = [
     "ladder",
     "comparison",
     "identification",
+    "plan",
     "losses",
     "inference",
     "cli",
     "laws",
     "flp",
     "mixtures",
+    "report",
+    "cli_report",
+    "cli_plan",
+    "trajectories",
 ]
 
 

@@ -69,8 +69,8 @@ def test_another_subset_does_not_compile_again(fitted: sb.Fit) -> None:
             progress=False,
         )
     start, advance = chains._compiled(False, *last_key(fitted))
-    assert (start._cache_size(), advance._cache_size()) == before
-    assert min(before) >= 1
+    # programs may have been forgotten to make room for those of other tests
+    assert (start._cache_size(), advance._cache_size()) == tuple(max(n, 1) for n in before)
 
 
 def last_key(fit: sb.Fit) -> tuple[object, ...]:

@@ -328,7 +328,7 @@ def test_the_page_works_in_a_browser_and_asks_for_nothing(path: Path, tmp_path: 
     assert (up, down) == ("ascending", "descending")
     assert ascending == sorted(found["before"]) != found["before"]
     assert descending == ascending[::-1]
-    assert found["images"] == [True] * 4
+    assert found["images"] == [True] * 5
     assert found["wider"] <= 0
 
     # and the test would have noticed: a page that does ask, and errs
