@@ -10,9 +10,9 @@ import pandas as pd
 import xarray as xr
 
 from scalebayes.asked import of_range, planned, seen_ratios, thin
+from scalebayes.levels import check_known
 from scalebayes.observations import Observations
 from scalebayes.prediction import CELL, predictive_draws, summary
-from scalebayes.rules import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -128,8 +128,7 @@ def allocate(
 def _weighted(drawn: xr.DataArray, dim: str, weights: Mapping[str, float]) -> xr.DataArray:
     """The mean of scores, or the weighted sum of losses."""
     known = [str(k) for k in drawn[dim].values]
-    if unknown := [name for name in weights if name not in known]:
-        raise ValueError(f"the fit has no {dim} {quoted(unknown)}, it has {quoted(known)}")
+    check_known(dim, weights, known)
     if not all(np.isfinite(w) and w > 0 for w in weights.values()):
         raise ValueError(f"weights of losses must be positive, but are {weights}")
     if not weights:

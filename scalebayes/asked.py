@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from scalebayes.levels import new_names
-from scalebayes.posterior import Average, Fit, thinned
+from scalebayes.posterior import Average, Fit, parts, thinned
 
 DRAWS = 1000
 """Posterior draws by which many models are judged at once."""
@@ -18,13 +18,6 @@ def planned(
     """A table of models that a family may train, under names that no fit knows."""
     names = new_names(parts(fit)[0][0].observations.models, len(params))
     return pd.DataFrame({"model": names, "family": family, "params": params, "tokens": tokens})
-
-
-def parts(fit: Fit | Average) -> list[tuple[Fit, float]]:
-    """A fit, or those of an average, each with its weight."""
-    if isinstance(fit, Average):
-        return [(part, fit.weights[name]) for name, part in fit.fits.items()]
-    return [(fit, 1.0)]
 
 
 def seen_flops(fit: Fit | Average) -> tuple[float, float]:

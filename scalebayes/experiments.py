@@ -32,12 +32,11 @@ import pandas as pd
 from numpyro import handlers
 from scipy.special import logit
 
-from scalebayes.asked import parts
 from scalebayes.laws import LAWS
 from scalebayes.laws.law import from_specification, specification
-from scalebayes.levels import given, positions
+from scalebayes.levels import check_known, given, positions
 from scalebayes.observations import Observations
-from scalebayes.posterior import shares
+from scalebayes.posterior import parts, shares
 from scalebayes.prediction import design_of_models
 from scalebayes.programs import over_draws
 from scalebayes.rules import quoted
@@ -97,8 +96,7 @@ def next_run(
                 f"the fit has {quoted(trained)} already: name candidates that it has not"
             )
         labels = part.design.labels("benchmark")
-        if benchmark is not None and benchmark not in labels:
-            raise ValueError(f"the fit has no benchmark {benchmark!r}, it has {quoted(labels)}")
+        check_known("benchmark", [] if benchmark is None else [benchmark], labels)
         mean, score, log_loss = outcomes(part, models, new_families=new_families, seed=seed)
         at = slice(None) if benchmark is None else [labels.index(benchmark)]
         shown = [logit(np.clip(score[:, :-1], EDGE, 1 - EDGE))]
@@ -134,9 +132,8 @@ def _residual(q: np.ndarray, y: np.ndarray) -> float:
     """Residual variance of the regression of q on outcomes y, shape (draw, outcome), and their squares."""
     z = (y - y.mean(axis=0)) / y.std(axis=0)
     features = np.column_stack([np.ones(len(z)), z, z**2])
-    _, _, rank, _ = np.linalg.lstsq(features, q, rcond=1e-10)
-    fitted = features @ np.linalg.lstsq(features, q, rcond=1e-10)[0]
-    residual = float(((q - fitted) ** 2).sum() / (len(q) - rank))
+    slopes, _, rank, _ = np.linalg.lstsq(features, q, rcond=1e-10)
+    residual = float(((q - features @ slopes) ** 2).sum() / (len(q) - rank))
     return min(residual, float(np.var(q, ddof=1)))
 
 

@@ -13,7 +13,7 @@ from numpyro import handlers
 from scalebayes.rules import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import pandas as pd
 
@@ -36,6 +36,18 @@ def new_names(models: pd.DataFrame, n: int) -> list[str]:
     taken = {*models["model"], *models["run"]}
     free = (name for i in itertools.count() if (name := f"point {i}") not in taken)
     return list(itertools.islice(free, n))
+
+
+def check_known(dim: str, names: Iterable[str], known: Sequence[str]) -> None:
+    """Refuse labels of a dimension that a fit does not know.
+
+    Raises:
+        ValueError: Naming them, and those that it knows.
+    """
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(
+            f"the fit has no {dim} {quoted(unknown)}, it has {quoted(known) or 'none at all'}"
+        )
 
 
 def check_mixtures(law: Law, design: Design) -> None:

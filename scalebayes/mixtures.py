@@ -16,12 +16,11 @@ from numpyro import handlers
 
 from scalebayes.laws import LAWS
 from scalebayes.laws.law import from_specification, specification
-from scalebayes.levels import given, positions
+from scalebayes.levels import check_known, given, positions
 from scalebayes.observations import Observations
 from scalebayes.posterior import evenly
 from scalebayes.prediction import design_of_models, summary
 from scalebayes.programs import over_draws
-from scalebayes.rules import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -128,10 +127,7 @@ def _aim(fit: Fit, benchmark: str | None, losses: Mapping[str, float] | None) ->
     wanted = {benchmark: 1.0} if benchmark is not None else dict(losses or {})
     dim = "domain" if benchmark is None else "benchmark"
     known = fit.design.labels(dim)
-    if unknown := [name for name in wanted if name not in known]:
-        raise ValueError(
-            f"the fit has no {dim} {quoted(unknown)}, it has {quoted(known) or 'none at all'}"
-        )
+    check_known(dim, wanted, known)
     if not all(np.isfinite(w) and w > 0 for w in wanted.values()):
         raise ValueError(f"weights of losses must be positive, but are {wanted}")
     return np.array([wanted.get(name, 0.0) for name in known])

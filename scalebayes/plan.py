@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scalebayes.asked import parts, planned, thin
+from scalebayes.asked import planned, thin
+from scalebayes.levels import check_known
 from scalebayes.observations import Observations
+from scalebayes.posterior import parts
 from scalebayes.prediction import at_cells, design_of_models, predictive_draws
 from scalebayes.rules import quoted
 
@@ -209,8 +211,7 @@ def _positions(fit: Fit, targets: Mapping[str, float]) -> list[int]:
             if known
             else "the fit has no scores"
         )
-    if unknown := [name for name in targets if name not in known]:
-        raise ValueError(f"the fit has no benchmark {quoted(unknown)}, it has {quoted(known)}")
+    check_known("benchmark", targets, known)
     for name, target in targets.items():
         if not 0 < target <= 1:
             remedy = ": it looks like a percentage, divide by 100" if 1 < target <= 100 else ""

@@ -197,6 +197,13 @@ class Average:
         return next(iter(self.fits.values())).known_families
 
 
+def parts(fit: Fit | Average) -> list[tuple[Fit, float]]:
+    """A fit, or those of an average, each with its weight."""
+    if isinstance(fit, Average):
+        return [(part, fit.weights[name]) for name, part in fit.fits.items()]
+    return [(fit, 1.0)]
+
+
 def evenly(n: int, k: int) -> np.ndarray:
     """Positions of k of n draws, evenly spread, shape (k,)."""
     return np.linspace(0, n - 1, k).round().astype(int)

@@ -15,7 +15,7 @@ import pandas as pd
 
 from scalebayes.laws.losses import domain_of_benchmark
 from scalebayes.levels import new_names
-from scalebayes.posterior import Average, Fit
+from scalebayes.posterior import Average, Fit, parts
 from scalebayes.prediction import CELL, at_cells, design_of_models, predict, summary
 from scalebayes.rules import quoted, suggestion
 
@@ -96,18 +96,18 @@ def trajectory(
         ValueError: As for `predict`, or if a benchmark is unknown, or a number is not positive.
     """
     families = [families] if isinstance(families, str) else list(dict.fromkeys(families))
-    own, column = _one(fit), CELL.get(of, CELL["score"])[1]
+    own, column = parts(fit)[0][0], CELL.get(of, CELL["score"])[1]
     chosen = _chosen(own, column, on)
     grid = _grid(own.observations.models, families, along, fixed, span, points)
     n_draws = own.tree["posterior"].sizes["chain"] * own.tree["posterior"].sizes["draw"]
     n = max(1, int(MOST / (n_draws * points * len(own.design.labels(column)))))
-    parts = [families[i : i + n] for i in range(0, len(families), n)]
+    groups = [families[i : i + n] for i in range(0, len(families), n)]
     table = pd.concat(
         predict(
             fit, grid[grid["family"].isin(part)].drop(columns="flops"),
             of=of, kind=kind, prob=prob, new_families=new_families, seed=seed,
         )
-        for part in parts
+        for part in groups
     )  # fmt: skip
     table = table[table[column].isin(chosen)].drop(columns="family")
     table = grid.merge(table, on="model").drop(columns="model")
@@ -131,7 +131,7 @@ def measured(fit: Fit | Average, *, of: Quantity = "score") -> pd.DataFrame:
     """
     if of not in CELL:
         raise ValueError(f"of must be one of {quoted(CELL)}, but is {of!r}")
-    own = _one(fit)
+    own = parts(fit)[0][0]
     rows, seen = (
         (own.observations.scores, own.seen)
         if of == "score"
@@ -264,7 +264,7 @@ def _grid(
         raise ValueError(
             f"span must be two positive counts of {along}, the smaller one first, but is {span!r}"
         )
-    at, parts = np.geomspace(*span, points), []
+    at, pieces = np.geomspace(*span, points), []
     for family, own in rows.items():
         same = _own(own, along) if fixed is None else fixed
         params, tokens = {
@@ -272,8 +272,8 @@ def _grid(
             "tokens": (same, at),
             "flops": (np.sqrt(at / (6 * same)), np.sqrt(at * same / 6)),
         }[along]
-        parts.append(pd.DataFrame({"family": family, "params": params, "tokens": tokens}))
-    grid = pd.concat(parts, ignore_index=True)
+        pieces.append(pd.DataFrame({"family": family, "params": params, "tokens": tokens}))
+    grid = pd.concat(pieces, ignore_index=True)
     grid.insert(1, "model", new_names(models, len(grid)))
     return grid.assign(flops=6 * grid["params"] * grid["tokens"])
 
@@ -297,8 +297,3 @@ def _chosen(fit: Fit, column: str, on: str | Sequence[str] | None) -> list[str]:
             f"{suggestion(unknown[0], known)}"
         )
     return chosen
-
-
-def _one(fit: Fit | Average) -> Fit:
-    """A fit, or the first of an average; all have the same observations."""
-    return next(iter(fit.fits.values())) if isinstance(fit, Average) else fit
