@@ -40,7 +40,7 @@ LAWS = {
 
 
 def main() -> None:
-    parser = options(__doc__, draws=800, warmup=600, chains=2)
+    parser = options(__doc__, draws=2000, warmup=700, chains=2)
     parser.add_argument("--leaderboard", choices=BENCHMARKS, default="v1")
     parser.add_argument("--refit", action="store_true", help="where leave-one-out cannot tell")
     args = parser.parse_args()

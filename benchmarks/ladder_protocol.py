@@ -5,7 +5,8 @@
 First the rolling test, on the small runs alone: fit on the runs up to each size, predict the next
 size up, beside the separate fits of the paper with a bootstrap over runs. All choices were made
 there. Then the two targets, with an average over features as the default. Writes rolling.csv,
-predictions.csv, features.csv and summary.json. `--rolling` leaves out the targets.
+distance.csv (calibration by extrapolation distance), predictions.csv, features.csv and summary.json.
+`--rolling` leaves out the targets.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from scipy.special import expit, logit
 import scalebayes as sb
 from benchmarks.runs import figures, inside, options, report, scored, sizes
 from scalebayes.averaging import sizes as by_size
+from scalebayes.crossvalidation import joined
 from scalebayes.diagnostics import ConvergenceWarning
 
 LAWS = {"task": sb.Ladder(), "c4": sb.Ladder(feature="c4")}
@@ -51,12 +53,21 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     observations = sb.datasets.olmo_ladder()
     started = time.perf_counter()
-    rolling, verdicts = roll(observations, args)
+    rolling, held, verdicts = roll(observations, args)
     rolling.to_csv(args.out / "rolling.csv", index=False)
+    distance = pd.concat(
+        [sb.calibration(joined(parts), by="distance").assign(law=k) for k, parts in held.items()]
+    )
+    distance.to_csv(args.out / "distance.csv", index=False)
     table = rolling.groupby(["method", "fold"], sort=False).apply(figures, include_groups=False)
     overall = rolling.groupby("method", sort=False).apply(figures, include_groups=False)
     print(table.round(3).to_string(), overall.round(3).to_string(), sep="\n\n")
-    summary = {"rolling": overall.round(4).to_dict("index")}
+    columns = ["law", "distance", "scores", "crps", "coverage_50", "coverage_90", "width_90"]
+    print(distance[columns].round(3).to_string(index=False))
+    summary = {
+        "rolling": overall.round(4).to_dict("index"),
+        "by_distance": distance[columns].round(4).to_dict("records"),
+    }
     if not args.rolling:
         summary |= targets(observations, args, verdicts)
     summary |= {
@@ -74,7 +85,7 @@ def settings(args):  # type: ignore[no-untyped-def]
 
 def roll(observations, args):  # type: ignore[no-untyped-def]
     """Each size from the smaller ones, by every law and by the naive way."""
-    rows, verdicts = [], {}
+    rows, held, verdicts = [], {name: [] for name in LAWS}, {}
     small = by_size(observations, TARGETS)
     for number, (_, models) in enumerate(small[1:], start=1):
         larger = [m for _, group in small[number:] for m in group]
@@ -88,6 +99,7 @@ def roll(observations, args):  # type: ignore[no-untyped-def]
             print(f"{name} -> {models[0]}: {fit.verdict}", fit.provenance["seconds"], flush=True)
             draws = sb.predictive_draws(fit, target.models)["score"]
             rows.append(scored(draws, truth).assign(method=name, fold=models[0]))
+            held[name].append(sb.held_out(fit, target, name=models[0]))
         if number == len(small) - 1:  # three smaller sizes, as an average needs
             average = sb.fit_average(
                 LAWS, observations, seed=number, hold_out=[*larger, *TARGETS], **settings(args)
@@ -99,7 +111,7 @@ def roll(observations, args):  # type: ignore[no-untyped-def]
         for name, law in LAWS.items():
             draws = separate_fits(seen, target, law.feature, np.random.default_rng(number))
             rows.append(scored(draws, truth).assign(method=f"separate, {name}", fold=models[0]))
-    return pd.concat(rows), verdicts
+    return pd.concat(rows), held, verdicts
 
 
 def targets(observations, args, verdicts):  # type: ignore[no-untyped-def]

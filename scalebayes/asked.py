@@ -22,22 +22,14 @@ def planned(
 
 def seen_flops(fit: Fit | Average) -> tuple[float, float]:
     """Smallest and largest training FLOPs of models that a fit has seen."""
-    flops = _seen_models(fit)["flops"].dropna()
+    flops = fit.seen_models["flops"].dropna()
     return (flops.min(), flops.max()) if len(flops) else (np.nan, np.nan)
 
 
 def seen_ratios(fit: Fit | Average) -> tuple[float, float]:
     """Smallest and largest tokens per parameter of models that a fit has seen."""
-    models = _seen_models(fit)
-    ratio = (models["tokens"] / models["params"]).dropna()
+    ratio = (fit.seen_models["tokens"] / fit.seen_models["params"]).dropna()
     return (ratio.min(), ratio.max()) if len(ratio) else (np.nan, np.nan)
-
-
-def _seen_models(fit: Fit | Average) -> pd.DataFrame:
-    own = parts(fit)[0][0]
-    data = own.observations
-    seen = {*data.scores["model"][own.seen], *data.losses["model"][own.losses_seen]}
-    return data.models[data.models["model"].isin(seen)]
 
 
 def of_range(

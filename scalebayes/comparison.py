@@ -13,13 +13,12 @@ import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-import arviz_stats
 import jax
 import numpy as np
 import pandas as pd
-from arviz_base import from_dict
-from arviz_stats.utils import ELPDData
+from arviz_stats.base import array_stats
 from numpyro import handlers
+from scipy.special import logsumexp
 
 from scalebayes.averaging import pseudo_bma, stacking
 from scalebayes.crossvalidation import HeldOut, cross_validate, mixed
@@ -35,7 +34,7 @@ from scalebayes.folds import (
 )
 from scalebayes.laws import LAWS
 from scalebayes.laws.law import from_specification, specification
-from scalebayes.moment_matching import matched
+from scalebayes.moment_matching import ENOUGH, importance, matched
 from scalebayes.observations import Observations
 from scalebayes.programs import over_draws
 
@@ -49,6 +48,9 @@ if TYPE_CHECKING:
 By = Literal["larger", "family", "model", "score"]
 Method = Literal["stacking", "pseudo-bma"]
 
+FEW = 5
+"""Fewer pieces hardly tell how much differences between laws vary, which pseudo-BMA+ relies on."""
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -57,9 +59,10 @@ class Comparison:
     Attributes:
         by: What was left out at a time: `larger`, `family`, `model` or `score`.
         table: As ArviZ's, best law first: rank, elpd (sum of log predictive densities), p,
-            elpd_diff (how much lower than the best) and its standard error dse, se, weight, warning (a
-            density that importance sampling cannot tell), pieces (how many se and dse rest on), and
-            failed (how many of the law's refits do not pass their checks).
+            elpd_diff (how much lower than the best) and its standard error dse, se, mcse (Monte Carlo
+            standard error of elpd: more draws make it smaller), weight, warning (a density that
+            importance sampling cannot tell), pieces (how many se and dse rest on), and failed (how many
+            of the law's refits do not pass their checks).
         evidence: One row a piece: fold, n_scores, and a column a law with the log of its joint predictive
             density of the scores of that piece.
         pareto_k: Pareto k of importance sampling, a row a piece and a column a law; NaN where a density
@@ -115,11 +118,11 @@ def compare(
             (models of a law with losses: by refits).
         keep: For `larger`, how many sizes of the family stay, one fold each.
         moment_match: Whether to move the draws of the parameters that a model, or score, is about to
-            where they would lie without it, where importance sampling cannot tell otherwise.
+            where they would lie without it, where Pareto k is above one half.
         refit: Whether to refit without the models, or scores, that importance sampling cannot tell.
         method: How weights are made, see `averaging.pseudo_bma` and `averaging.stacking`. The default is nearly
             the best law alone where one clearly is; stacking spreads the weights wider, for laws that each
-            err in ways of their own.
+            err in ways of their own, and for few pieces.
         folder: Where finished refits are kept; an interrupted comparison goes on there.
         jobs: How many refits at once, see `cross_validate`.
         progress: Called with the name of a law, the number of its finished refits and of all.
@@ -149,6 +152,12 @@ def compare(
         for name, fit in fits.items()
     }
     labels = next(iter(found.values())).labels
+    if method == "pseudo-bma" and len(labels) < FEW:
+        warnings.warn(
+            f"the weights rest on {len(labels)} pieces, too few for pseudo-BMA, which will be too sure of "
+            "the first law: choose method='stacking'",
+            stacklevel=2,
+        )
     evidence = labels.assign(**{n: p.log_density for n, p in found.items()})
     pareto_k = labels[["fold"]].assign(**{n: p.pareto_k for n, p in found.items()})
     held = {name: p.held for name, p in found.items() if p.held is not None}
@@ -157,10 +166,20 @@ def compare(
 
 @dataclass(frozen=True)
 class Pieces:
-    """What one law says of each piece: labels (fold, n_scores), densities, k, and how it was found."""
+    """What one law says of each piece.
+
+    Attributes:
+        labels: One row a piece: fold and n_scores.
+        log_density: Log of the joint predictive density of its scores, shape (piece,).
+        mcse: Monte Carlo standard error of that.
+        pareto_k: Pareto k of importance sampling, NaN where refitted.
+        p: How much lower the densities are than with the pieces seen; NaN where all are refitted.
+        held: Predictions by refits.
+    """
 
     labels: pd.DataFrame
     log_density: np.ndarray
+    mcse: np.ndarray
     pareto_k: np.ndarray
     good_k: float
     p: float
@@ -195,30 +214,33 @@ def pieces(
     checkpoints = observations.models["run"].duplicated().any()
     if by in ("larger", "family") or (by == "model" and (observations.domains or checkpoints)):
         found = again(folds)
-        density = found.folds["log_score"].to_numpy()
+        density, mcse = found.folds[["log_score", "log_score_se"]].to_numpy().T
         labels = found.folds[["fold", "n_scores"]]
-        return Pieces(labels, density, np.full(len(density), np.nan), np.nan, np.nan, found)
+        return Pieces(labels, density, mcse, np.full(len(density), np.nan), np.nan, np.nan, found)
     at = np.arange(len(folds))
     if by == "score":
         log_lik = fit.tree["log_likelihood"]["score"].to_numpy()
     else:
         at = np.array([fit.design.labels("model").index(fold.name) for fold in folds])
         log_lik = joint_of_models(fit)[..., at]
-    reff = min(1.0, fit.verdict.min_ess_bulk / log_lik[..., 0].size)
-    loo = _importance(log_lik, reff)
-    density, pareto_k = (np.ravel(v.to_numpy()).copy() for v in (loo.elpd_i, loo.pareto_k))
-    bad = np.flatnonzero(pareto_k > loo.good_k)
-    if moment_match and len(bad) and not fit.provenance["staged"]:
-        of_bad = log_lik.reshape(-1, len(at))[:, bad]
-        density[bad], pareto_k[bad] = matched(fit, by, at[bad], of_bad, reff)
-        bad = np.flatnonzero(pareto_k > loo.good_k)
+    flat = log_lik.reshape(-1, len(at))
+    n = len(flat)
+    reff = np.minimum(1.0, array_stats.ess(log_lik, chain_axis=0, draw_axis=1, method="bulk") / n)
+    told = np.array([importance(*own) for own in zip(flat.T, reff, strict=True)])
+    density, pareto_k, mcse = told.T  # views
+    if moment_match and not fit.provenance["staged"] and (pareto_k > ENOUGH).any():
+        move = np.flatnonzero(pareto_k > ENOUGH)
+        told[move] = matched(fit, by, at[move], flat[:, move], reff[move])
+    good_k = min(1 - 1 / np.log10(n), 0.7)
+    bad = np.flatnonzero(pareto_k > good_k)
     held = again([folds[i] for i in bad]) if refit and len(bad) else None
     if held is not None:
-        density[bad], pareto_k[bad] = held.folds["log_score"].to_numpy(), np.nan
+        density[bad], mcse[bad] = held.folds[["log_score", "log_score_se"]].to_numpy().T
+        pareto_k[bad] = np.nan
     n_scores = [int(hidden(observations.scores, fold.hold_out).sum()) for fold in folds]
     labels = pd.DataFrame({"fold": [fold.name for fold in folds], "n_scores": n_scores})
-    p = float(loo.p + loo.elpd - density.sum())
-    return Pieces(labels, density, pareto_k, loo.good_k, p, held)
+    p = float((logsumexp(flat, axis=0) - np.log(n) - density).sum())
+    return Pieces(labels, density, mcse, pareto_k, good_k, p, held)
 
 
 def _seen(fit: Fit) -> Observations:
@@ -228,14 +250,6 @@ def _seen(fit: Fit) -> Observations:
     own = own.without(models=models) if models else own
     kept = own.scores[~hidden(own.scores, fit.held_out)]
     return Observations(own.models, kept, own.losses, own.mixtures)
-
-
-def _importance(log_lik: np.ndarray, reff: float) -> ELPDData:
-    """Leave-one-out by Pareto-smoothed importance sampling, from shape (chain, draw, piece)."""
-    tree = from_dict({"posterior": {"piece": log_lik}, "log_likelihood": {"piece": log_lik}})
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of large k, which is what the table tells
-        return arviz_stats.loo(tree, pointwise=True, var_name="piece", reff=reff)
 
 
 def joint_of_models(fit: Fit) -> np.ndarray:
@@ -276,6 +290,7 @@ def _table(evidence: pd.DataFrame, found: Mapping[str, Pieces], method: Method) 
             "weight": {"stacking": stacking, "pseudo-bma": pseudo_bma}[method](density),
             "se": np.sqrt(n * density.var(axis=0)),
             "dse": np.sqrt(n * lower.var(axis=0)),
+            "mcse": [float(np.sqrt((p.mcse**2).sum())) for p in found.values()],
             "warning": [bool((p.pareto_k > p.good_k).any()) for p in found.values()],
             "pieces": n,
             "failed": [int((~passed.astype(bool)).sum()) for passed in refits],

@@ -1,11 +1,13 @@
-"""Moment matching: posterior draws moved to where they would lie without a score, or without a model.
+"""Leave-one-out from one fit: importance sampling, and moment matching where draws have to move for it.
 
-Leave-one-out by importance sampling fails for a score that the posterior would look different without:
-few draws then carry all the weight. Here the draws of the parameters that the score is about are shifted,
+Importance sampling fails for a score that the posterior would look different without: few draws then
+carry all the weight. Here the draws of the parameters that the score is about are shifted,
 and scaled, to the mean and variance that the weights give them, which costs an evaluation of the density
 in place of a new fit.
 
 References:
+    Vehtari, Simpson, Gelman, Yao and Gabry, Pareto smoothed importance sampling, 2024.
+    https://jmlr.org/papers/v25/19-556.html
     Paananen, Piironen, Bürkner and Vehtari, Implicitly adaptive importance sampling, 2021.
     https://doi.org/10.1007/s11222-020-09982-2
 """
@@ -14,7 +16,7 @@ from __future__ import annotations
 
 import functools
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
@@ -43,13 +45,31 @@ MOVES = 10
 """Draws of one piece are moved at most so many times."""
 
 
+class LeftOut(NamedTuple):
+    """Log predictive density of data left out, Pareto k of the weights behind it, Monte Carlo error."""
+
+    log_density: float
+    pareto_k: float
+    mcse: float
+
+
+def importance(log_lik: np.ndarray, reff: float) -> LeftOut:
+    """Log predictive density of data left out, by Pareto-smoothed importance sampling.
+
+    Args:
+        log_lik: Log likelihood of what is left out at the posterior draws, shape (draw,).
+        reff: Share of the draws that are effective.
+    """
+    return _told(*_smoothed(-log_lik, reff), log_lik, reff)
+
+
 def matched(
     fit: Fit,
     by: str,
     pieces: np.ndarray,
     log_lik: np.ndarray,
-    reff: float,
-) -> tuple[np.ndarray, np.ndarray]:
+    reff: np.ndarray,
+) -> list[LeftOut]:
     """Log predictive densities of left-out scores, or models, from draws moved for each of them.
 
     Args:
@@ -57,10 +77,7 @@ def matched(
         by: What a piece is: `score`, one given its model's others, or `model`, all scores of one.
         pieces: Positions of the scores among those that the fit has seen, or of the models.
         log_lik: Log likelihood of each piece at each draw, shape (sample, piece).
-        reff: Share of the draws that are effective.
-
-    Returns:
-        Log densities and Pareto k, shape (piece,) each.
+        reff: Share of the draws that are effective, shape (piece,).
     """
     flat, density = _programs(json.dumps(specification(fit.law)), by)
     rows = np.flatnonzero(fit.design.observed) if by == "score" else np.arange(len(fit.design.run))
@@ -68,13 +85,11 @@ def matched(
         z = np.asarray(flat(fit.draws(), fit.design))
         log_prob = np.asarray(density(z, 0, fit.design)[0])
 
-        def one(at: int, own: np.ndarray) -> tuple[float, float]:
+        def one(at: int, own: np.ndarray, reff: float) -> LeftOut:
             moving = _about(fit.law, fit.design, by, at)
             return left_out(lambda z: density(z, at, fit.design), z, moving, log_prob, own, reff)
 
-        found = [one(int(at), own) for at, own in zip(rows[pieces], log_lik.T, strict=True)]
-    log_density, pareto_k = np.array(found).T
-    return log_density, pareto_k
+        return [one(int(at), *own) for at, *own in zip(rows[pieces], log_lik.T, reff, strict=True)]
 
 
 def left_out(
@@ -84,8 +99,8 @@ def left_out(
     log_prob: np.ndarray,
     log_lik: np.ndarray,
     reff: float,
-) -> tuple[float, float]:
-    """Log predictive density of data left out, and the Pareto k of the weights behind it.
+) -> LeftOut:
+    """Log predictive density of data left out, from draws moved for it.
 
     Every second draw is moved by an affine map T. All are then draws of the mixture of the posterior p
     and of p moved, q(x) = p(x) / 2 + p(T^-1 x) / (2 |T|), and each has the weight p(x) / q(x) over the
@@ -129,7 +144,14 @@ def left_out(
                 break
         else:
             break
-    return float(logsumexp(log_weight + lik_there)), pareto_k
+    return _told(log_weight, pareto_k, lik_there, reff)
+
+
+def _told(log_weight: np.ndarray, pareto_k: float, log_lik: np.ndarray, reff: float) -> LeftOut:
+    """What weights that sum to one, and log likelihoods, say of what is left out."""
+    log_density = logsumexp(log_weight + log_lik)
+    away = np.exp(log_weight) * np.expm1(log_lik - log_density)
+    return LeftOut(float(log_density), pareto_k, float(np.sqrt(away @ away / reff)))
 
 
 def _smoothed(log_ratio: np.ndarray, reff: float) -> tuple[np.ndarray, float]:

@@ -77,11 +77,16 @@ class Fit:
         return diagnostics.check(self.tree, self.provenance["settings"]["max_tree_depth"])
 
     @cached_property
-    def known_families(self) -> frozenset[str]:
-        """Families of which the law has seen a score or a loss."""
-        models, own = self.observations.models, self.observations
+    def seen_models(self) -> pd.DataFrame:
+        """Models of which the law has seen a score or a loss."""
+        own = self.observations
         seen = {*own.scores["model"][self.seen], *own.losses["model"][self.losses_seen]}
-        return frozenset(models["family"][models["model"].isin(seen)])
+        return own.models[own.models["model"].isin(seen)]
+
+    @cached_property
+    def known_families(self) -> frozenset[str]:
+        """Families of these models."""
+        return frozenset(self.seen_models["family"])
 
     def complete(self, observations: Observations) -> Observations:
         """Other observations with what they leave out and the fit knows.
@@ -195,6 +200,11 @@ class Average:
     def known_families(self) -> frozenset[str]:
         """Families of which the laws have seen a score or a loss."""
         return next(iter(self.fits.values())).known_families
+
+    @property
+    def seen_models(self) -> pd.DataFrame:
+        """Models of which the laws have seen a score or a loss."""
+        return next(iter(self.fits.values())).seen_models
 
 
 def parts(fit: Fit | Average) -> list[tuple[Fit, float]]:

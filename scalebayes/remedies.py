@@ -56,11 +56,10 @@ class Seen(NamedTuple):
         own = fit.observations
         scores, losses = own.scores[fit.seen], own.losses[fit.losses_seen]
         chance = scores["chance"].fillna(0.0)
-        models = own.models[own.models["model"].isin({*scores["model"], *losses["model"]})]
-        mixtures = own.mixtures[own.mixtures["model"].isin(models["model"])]
+        mixtures = own.mixtures[own.mixtures["model"].isin(fit.seen_models["model"])]
         wide = mixtures.pivot(index="model", columns="source", values="weight").fillna(0.0)
         return cls(
-            models=models,
+            models=fit.seen_models,
             share=scores[["benchmark"]].assign(share=(scores["score"] - chance) / (1 - chance)),
             domains=losses["domain"].nunique(),
             mixtures=len(wide.round(2).drop_duplicates()),

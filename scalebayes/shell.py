@@ -21,6 +21,7 @@ IN_SHELL = (
     (r"\bunits=", "--units "),
     (r"\bnew_families=\['([^']*)'\]", r"--new-family '\1'"),
     (r"\btokens=None", "--tokens-col none"),
+    (r"\bmethod='([^']*)'", r"--method \1"),
     (r"\bhold_out\b", "--hold-out"),
     (r"pass extra='ignore' to leave such columns out", "leave such columns out of the file"),
 )

@@ -90,6 +90,8 @@ def test_contests_and_next_runs(folder, fitted, capsys):
         (["chance", "--target", "mmlu", "--models", "planned.csv"], "--target expects name=number"),
         (["budget", "--target", "mmlu=0.5", "--family", "f1", "--flops", "1e22"], "two numbers"),
         (["allocation", "--family", "f1", "--flops", "many"], "--flops expects numbers"),
+        (["budget", "--picture", "map.gif"], "ends in .png, .svg, .pdf, got map.gif"),
+        (["contest", "--csv", "no/table.csv"], "there is no folder no"),
     ],
 )
 def test_refusals_are_one_line(arguments, says, folder, capsys, monkeypatch):

@@ -91,10 +91,17 @@ def test_compare_passes_on_what_is_asked_and_prints_the_table(folder, capsys, mo
     monkeypatch.setattr("scalebayes.verbs.judging.shows_progress", lambda json: not json)
     fits = ["compare", f"{folder}/all.nc", f"twin={folder}/all.nc"]
     settings = ["--by", "family", "--keep", "2,3", "--folder", "folds", "--jobs", "2"]
+    settings += ["--method", "stacking"]
     assert run(app, [*fits, *settings, "--csv", f"{folder}/table.csv"]) == 0
     out, err = capsys.readouterr()
     named = {"all": (), "twin": ()}
-    passed = {"by": "family", "keep": [2, 3], "folder": Path("folds"), "jobs": 2}
+    passed = {
+        "by": "family",
+        "keep": [2, 3],
+        "method": "stacking",
+        "folder": Path("folds"),
+        "jobs": 2,
+    }
     assert asked == [(named, passed)]
     assert err.count("3/3 refits") == 2
     assert [line.split() for line in out.splitlines()] == [
@@ -102,7 +109,8 @@ def test_compare_passes_on_what_is_asked_and_prints_the_table(folder, capsys, mo
     ]  # fmt: skip
     assert pd.read_csv(folder / "table.csv").columns.tolist() == ["law", *table.columns]
     assert run(app, [*fits, "--json"]) == 0
-    assert asked[1] == (named, {"by": "larger", "keep": [1, 2], "folder": None, "jobs": 1})
+    passed = {"by": "larger", "keep": [1, 2], "method": "pseudo-bma", "folder": None, "jobs": 1}
+    assert asked[1] == (named, passed)
     out, err = capsys.readouterr()
     assert json.loads(out) == {
         "by": "larger",

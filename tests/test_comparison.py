@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import joblib
@@ -18,7 +19,7 @@ from conftest import fit_quietly, table
 from scipy.stats import norm
 
 import scalebayes as sb
-from scalebayes import averaging, folds, scoring
+from scalebayes import averaging, comparison, folds, moment_matching, scoring
 from scalebayes.crossvalidation import HeldOut, cross_validate, held_out, joined, mixed
 from scalebayes.folds import Fold
 from scalebayes.simulation import simulate
@@ -375,22 +376,70 @@ def test_scores_one_at_a_time(fits: dict[str, sb.Fit]) -> None:
 def test_what_importance_sampling_cannot_tell_is_refitted(
     fits: dict[str, sb.Fit], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import arviz_stats
+    calls = iter(range(10**6))
 
-    real = arviz_stats.loo
+    def with_one_bad(log_lik: np.ndarray, reff: float) -> moment_matching.LeftOut:
+        found = moment_matching.importance(log_lik, reff)
+        return found._replace(pareto_k=0.9 if next(calls) % 72 == 3 else 0.1)
 
-    def with_one_bad(*args, **more):  # type: ignore[no-untyped-def]
-        loo = real(*args, **more)
-        loo.pareto_k.to_numpy()[:] = 0.1
-        loo.pareto_k.to_numpy()[3] = 0.9
-        return loo
-
-    monkeypatch.setattr(arviz_stats, "loo", with_one_bad)
+    monkeypatch.setattr(comparison, "importance", with_one_bad)
     found = sb.compare(fits, by="score", moment_match=False)
     assert np.isnan(found.pareto_k["right"][3])
     assert found.held["right"].folds["fold"].tolist() == [found.evidence["fold"][3]]
     assert found.evidence["right"][3] == found.held["right"].folds["log_score"][0]
     assert not found.table["warning"].any()
+
+
+@pytest.mark.filterwarnings("ignore:The inplace keyword")  # of pandas, inside ArviZ
+def test_the_table_is_that_of_arviz(by_larger: sb.Comparison) -> None:
+    import arviz_stats
+    import xarray as xr
+    from arviz_stats.utils import ELPDData
+
+    evidence = by_larger.evidence.drop(columns=["fold", "n_scores"]) / 40  # no law gets all weight
+    n = len(evidence)
+    parts, theirs = {}, {}
+    for name, density in evidence.items():
+        values, unknown = density.to_numpy(), np.full(n, np.nan)
+        parts[name] = comparison.Pieces(evidence, values, unknown, unknown, 0.7, np.nan, None)
+        theirs[name] = ELPDData(
+            "loo", values.sum(), np.sqrt(n * values.var()), 0.0, 100, n, "log", False, 0.7,
+            elpd_i=xr.DataArray(values, dims="piece"),
+        )  # fmt: skip
+    ours = comparison._table(evidence, parts, "pseudo-bma")
+    expected = arviz_stats.compare(theirs, method="bb-pseudo-bma").loc[ours.index]
+    for column in ("rank", "elpd", "elpd_diff", "dse"):
+        np.testing.assert_allclose(ours[column], expected[column], err_msg=column)
+    np.testing.assert_allclose(ours["weight"], expected["weight"], atol=0.03)
+    assert ours["weight"].min() > 0.03
+
+
+def test_few_pieces_do_not_make_pseudo_bma_weights(
+    monkeypatch: pytest.MonkeyPatch, fits: dict[str, sb.Fit], by_larger: sb.Comparison
+) -> None:
+    two = by_larger.evidence.head(2)
+    found = iter(
+        [
+            comparison.Pieces(
+                two[["fold", "n_scores"]],
+                two[k].to_numpy(),
+                np.full(2, 0.3),
+                np.full(2, np.nan),
+                np.nan,
+                np.nan,
+                None,
+            )
+            for k in fits
+        ]
+        * 2
+    )
+    monkeypatch.setattr(comparison, "pieces", lambda *_: next(found))
+    with pytest.warns(UserWarning, match="2 pieces, too few for pseudo-BMA.*method='stacking'"):
+        sb.compare(fits)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        table = sb.compare(fits, method="stacking").table
+    np.testing.assert_allclose(table["mcse"], 0.3 * 2**0.5)
 
 
 def test_different_rows_are_not_compared(

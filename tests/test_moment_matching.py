@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 
 import jax
 import numpy as np
@@ -13,13 +14,13 @@ from scipy.stats import norm
 import scalebayes as sb
 from scalebayes.chains import site_shapes
 from scalebayes.laws.law import specification
-from scalebayes.moment_matching import _about, _programs, left_out
+from scalebayes.moment_matching import _about, _programs, importance, left_out
 
 
 def test_the_density_of_an_outlier_is_the_closed_form() -> None:
     """Normal observations of unit variance, with a standard normal mean: the mean has to move and widen."""
     rng = np.random.default_rng(0)
-    matched, raw = [], []
+    matched, errors, raw = [], [], []
     for _ in range(20):
         y = np.array([8.0, *rng.normal(size=2)])
         variance = 1 / 4
@@ -33,13 +34,34 @@ def test_the_density_of_an_outlier_is_the_closed_form() -> None:
 
         log_prob, log_lik = density(z)
         exact = norm(y[1:].sum() / 3, (1 + 1 / 3) ** 0.5).logpdf(8.0)
-        found, pareto_k = left_out(density, z, np.array([1]), log_prob, log_lik, 1.0)
-        assert pareto_k < 0.7
-        matched.append(found - exact)
+        found = left_out(density, z, np.array([1]), log_prob, log_lik, 1.0)
+        assert found.pareto_k < 0.7
+        matched.append(found.log_density - exact)
+        errors.append(found.mcse)
         raw.append(np.log(4000) - logsumexp(-log_lik) - exact)
     assert np.mean(raw) > 0.4
     assert np.abs(matched).max() < 0.2
     assert abs(np.mean(matched)) < 4 * np.std(matched) / 20**0.5 + 0.01
+    assert 0.5 < np.mean(errors) / np.std(matched) < 2
+
+
+def test_the_monte_carlo_error_is_the_scatter_over_fits() -> None:
+    rng = np.random.default_rng(0)
+    found = [importance(norm(rng.normal(size=1000), 2).logpdf(1.0), 1.0) for _ in range(200)]
+    scatter = np.std([one.log_density for one in found])
+    assert np.mean([one.mcse for one in found]) == pytest.approx(scatter, rel=0.2)
+
+
+def test_importance_sampling_is_that_of_arviz(fitted: sb.Fit) -> None:
+    import arviz_stats
+
+    log_lik = fitted.tree["log_likelihood"]["score"].to_numpy()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of large k
+        expected = arviz_stats.loo(fitted.tree, var_name="score", pointwise=True, reff=0.5)
+    own = [importance(one, 0.5) for one in log_lik.reshape(-1, log_lik.shape[-1]).T]
+    np.testing.assert_allclose([one.log_density for one in own], expected.elpd_i)
+    np.testing.assert_allclose([one.pareto_k for one in own], expected.pareto_k)
 
 
 def test_nothing_moves_where_the_weights_are_even() -> None:
@@ -49,9 +71,9 @@ def test_nothing_moves_where_the_weights_are_even() -> None:
     def density(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         raise AssertionError("the density was asked for")
 
-    found, pareto_k = left_out(density, z, np.array([0]), np.zeros(1000), log_lik, 1.0)
-    assert pareto_k < 0.5
-    assert found == pytest.approx(np.log(1000) - logsumexp(-log_lik), abs=0.01)
+    found = left_out(density, z, np.array([0]), np.zeros(1000), log_lik, 1.0)
+    assert found.pareto_k < 0.5
+    assert found.log_density == pytest.approx(np.log(1000) - logsumexp(-log_lik), abs=0.01)
 
 
 def test_unconstrained_draws_have_the_density_that_was_sampled(fitted: sb.Fit) -> None:

@@ -133,8 +133,8 @@ def held_out_tables():
     level = np.linspace(0, 1, 40)
     coverage = pd.DataFrame({"level": level, "coverage": rng.uniform(size=40)})
     coverage = coverage.assign(lower=level - 0.1, upper=level + 0.1)
-    groups = pd.DataFrame({"distance": ["near", "far"], "scores": [30, 10], "crps": [1.0, 3.0]})
-    return scores, coverage, groups.assign(coverage_90=[0.9, 0.7])
+    groups = pd.DataFrame({"distance": ["near", "far", "few"], "crps": [1.0, 3.0, 2.0]})
+    return scores, coverage, groups.assign(scores=[30, 40, 8], coverage_90=[0.9, 0.7, 1.0])
 
 
 def test_calibration_draws_what_the_tables_say():
@@ -143,10 +143,10 @@ def test_calibration_draws_what_the_tables_say():
     one, two, three = figure.axes
     np.testing.assert_array_equal(one.lines[1].get_ydata(), coverage["coverage"])
     assert [p.get_height() for p in two.patches] == [4] * 10
-    assert [p.get_height() for p in three.patches] == [1.0, 3.0]
-    near, far = (t for t in three.texts if "%" in t.get_text())
-    assert (near.get_text(), far.get_text()) == ("90%\nof 30", "70%\nof 10")
-    assert near.get_weight() != far.get_weight()
+    assert [p.get_height() for p in three.patches] == [1.0, 3.0, 2.0]
+    near, far, few = (t for t in three.texts if "%" in t.get_text())
+    assert (near.get_text(), far.get_text()) == ("90%\nof 30", "70%\nof 40")
+    assert [t.get_weight() for t in (near, far, few)] == ["normal", "bold", "normal"]
     assert "40 held-out scores of 40 models" in figure.get_supxlabel()
 
 

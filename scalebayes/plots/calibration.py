@@ -6,6 +6,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.stats import binom
 
 from scalebayes.plots.intervals import BAR, OUTSIDE
 
@@ -51,11 +52,11 @@ def calibration(scores: pd.DataFrame, coverage: pd.DataFrame, groups: pd.DataFra
     three.bar(at, groups["crps"], 0.6, color=BAR)
     top = float(groups["crps"].max())
     for x, row in zip(at, groups.to_dict("records"), strict=True):
-        low = not 0.85 <= row["coverage_90"] <= 0.95
+        off = _off(row["coverage_90"], row["scores"])
         three.annotate(
             f"{row['coverage_90']:.0%}\nof {row['scores']}", (x, row["crps"]), (0, 3),
             textcoords="offset points", ha="center", size="x-small",
-            color=OUTSIDE if low else "black", weight="bold" if low else "normal",
+            color=OUTSIDE if off else "black", weight="bold" if off else "normal",
         )  # fmt: skip
     three.set_xticks(at, [textwrap.fill(str(g), 9) for g in groups[by]], size="x-small")
     three.set(ylabel="mean CRPS (points)", ylim=(0, 1.25 * top))
@@ -67,7 +68,14 @@ def calibration(scores: pd.DataFrame, coverage: pd.DataFrame, groups: pd.DataFra
     figure.supxlabel(
         f"{len(scores)} held-out scores of {n_model} models. Left: grey, where the curve of independent "
         "scores would lie with probability 0.95.\nRight: above each bar, share inside the 90% intervals, "
-        "bold where it is not 85 to 95%. Distance: decades of FLOPs past the family's largest seen model.",
+        "bold where it is not 85 to 95% and chance would hardly do it. Distance: decades of FLOPs past the "
+        "family's largest seen model.",
         size="x-small",
     )
     return figure
+
+
+def _off(share: float, n: int) -> bool:
+    """Whether a share inside 90% intervals is neither 85 to 95% nor likely by chance, for n of them."""
+    low, high = binom.interval(0.95, n, 0.9)
+    return not 0.85 <= share <= 0.95 and not low <= round(share * n) <= high

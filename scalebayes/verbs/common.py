@@ -15,8 +15,28 @@ Seed = Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")]
 Draws = Annotated[int, typer.Option(min=1, help="Draws kept per chain.")]
 Warmup = Annotated[int, typer.Option(min=1, help="Adapting iterations per chain, not kept.")]
 Chains = Annotated[int, typer.Option(min=1, help="Chains, run in parallel over the cores.")]
+FORMATS = (".png", ".svg", ".pdf")
+
+
+def in_folder(path: Path | None) -> Path | None:
+    """Refuse a file in a folder that is not there, before any work is done for it."""
+    if path is not None and not path.parent.is_dir():
+        raise typer.BadParameter(f"{path}: there is no folder {path.parent}")
+    return path
+
+
+def picture_file(path: Path | None) -> Path | None:
+    """Refuse a picture that cannot be drawn, before any work is done for it."""
+    if path is not None and path.suffix not in FORMATS:
+        raise typer.BadParameter(f"expects a name that ends in {', '.join(FORMATS)}, got {path}")
+    return in_folder(path)
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
-Csv = Annotated[Path | None, typer.Option("--csv", help="Write the table to this file as well.")]
+Csv = Annotated[
+    Path | None,
+    typer.Option("--csv", callback=in_folder, help="Write the table to this file as well."),
+]
 Units = Annotated[
     str, typer.Option(help="Factors to counts, such as params=1e9,tokens=1e12 (score=0.01 for %).")
 ]

@@ -14,6 +14,7 @@ from scalebayes.verbs.common import (
     Seed,
     Units,
     Warmup,
+    in_folder,
     note,
     print_json,
     shows_progress,
@@ -103,7 +104,9 @@ def fit(
             help="One row a model, one column a benchmark; open_llm and olmo_ladder are bundled.",
         ),
     ],
-    out: Annotated[Path, typer.Option(help="The file to write.")] = Path("fit.nc"),
+    out: Annotated[Path, typer.Option(callback=in_folder, help="The file to write.")] = Path(
+        "fit.nc"
+    ),
     benchmarks: Annotated[
         str,
         typer.Option(
@@ -176,8 +179,6 @@ def fit(
     from scalebayes.demo import accuracy, held_out
 
     made = options.law(law, skills, feature)
-    if not out.parent.is_dir():
-        raise FileNotFoundError(f"--out {out}: there is no folder {out.parent}")
     names = {"model": model_col, "family": family_col, "params": params_col, "tokens": tokens_col}
     observations, notes = options.observations(
         table,

@@ -15,15 +15,14 @@ from scalebayes.verbs.common import (
     Seed,
     Units,
     note,
+    picture_file,
     print_json,
     shows_progress,
     write_csv,
 )
 
 if TYPE_CHECKING:
-    from scalebayes.comparison import By
-
-FORMATS = (".png", ".svg", ".pdf")
+    from scalebayes.comparison import By, Method
 
 
 def report(
@@ -74,7 +73,10 @@ def plot(
         ),
     ] = "intervals",
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Picture to write; by default KIND.png.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", callback=picture_file, help="Picture to write; by default KIND.png."
+        ),
     ] = None,
     seed: Seed = 0,
     json: Json = False,
@@ -94,10 +96,6 @@ def plot(
     mpl.use("Agg")
 
     path = out or Path(f"{kind}.png")
-    if path.suffix not in FORMATS:
-        raise ValueError(f"--out expects a name that ends in {', '.join(FORMATS)}, got {path}")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"--out {path}: there is no folder {path.parent}")
     drawn = picture(sb.load(fit), kind, seed=seed)
     drawn.figure.savefig(path, dpi=150)
     plt.close(drawn.figure)
@@ -121,6 +119,9 @@ def compare(
     keep: Annotated[
         str, typer.Option(help="For larger: how many sizes of a family stay, one refit each.")
     ] = "1,2",
+    method: Annotated[
+        str, typer.Option(help="How weights are made: pseudo-bma, or stacking, which spreads them.")
+    ] = "pseudo-bma",
     folder: Annotated[
         Path | None,
         typer.Option(help="Where finished refits are kept; an interrupted run goes on there."),
@@ -132,7 +133,8 @@ def compare(
     """Compare fitted laws by how well they predict what they have not seen; best first.
 
     elpd is the sum of log predictive densities, elpd_diff how much lower it is than the best one's and
-    dse the standard error of that; weight is the law's share in an average of them.
+    dse the standard error of that, mcse the Monte Carlo error of elpd; weight is the law's share in an
+    average of them.
 
     \b
     Example:
@@ -163,7 +165,13 @@ def compare(
             bar.update(tasks[name], completed=done, total=total)
 
         found = sb.compare(
-            loaded, by=cast("By", by), keep=sizes, folder=folder, jobs=jobs, progress=tell
+            loaded,
+            by=cast("By", by),
+            keep=sizes,
+            method=cast("Method", method),
+            folder=folder,
+            jobs=jobs,
+            progress=tell,
         )
     table = found.table.rename_axis("law").reset_index()
     write_csv(table, csv)

@@ -15,6 +15,7 @@ from scalebayes.verbs.common import (
     Seed,
     Units,
     note,
+    picture_file,
     print_json,
     write_csv,
 )
@@ -40,7 +41,10 @@ Ratios = Annotated[
     ),
 ]
 Picture = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Draw it to this file: .png, .svg or .pdf.")
+    Path | None,
+    typer.Option(
+        metavar="FILE", callback=picture_file, help="Draw it to this file: .png, .svg or .pdf."
+    ),
 ]
 
 
