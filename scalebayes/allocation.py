@@ -10,15 +10,16 @@ import pandas as pd
 import xarray as xr
 
 from scalebayes.asked import of_range, planned, seen_ratios, thin
+from scalebayes.cells import CELL
 from scalebayes.levels import check_known
 from scalebayes.observations import Observations
-from scalebayes.prediction import CELL, predictive_draws, summary
+from scalebayes.prediction import predictive_draws, summary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from scalebayes.cells import Quantity
     from scalebayes.posterior import Average, Fit
-    from scalebayes.prediction import Quantity
 
 SIZES = 49
 """Sizes that are compared at a budget, evenly spaced in log N; between them a parabola finds the optimum."""

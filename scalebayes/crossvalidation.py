@@ -16,13 +16,14 @@ import pandas as pd
 from arviz_stats.base import array_stats
 from scipy.special import logsumexp
 
+from scalebayes.cells import asked
 from scalebayes.diagnostics import ConvergenceWarning
 from scalebayes.folds import Fold
 from scalebayes.inference import fit as sample_posterior
 from scalebayes.laws import LAWS
 from scalebayes.laws.law import from_specification, specification
 from scalebayes.posterior import evenly, shares
-from scalebayes.prediction import asked, at_cells
+from scalebayes.prediction import at_cells
 from scalebayes.rules import COLUMNS
 from scalebayes.version import __version__
 

@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from scalebayes.cells import CELL
 from scalebayes.datasets import olmo_ladder, open_llm
 from scalebayes.folds import hidden
 from scalebayes.laws import Ladder, Sloth
-from scalebayes.prediction import CELL, predict
+from scalebayes.prediction import predict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from scalebayes.cells import Quantity
     from scalebayes.laws import Law
     from scalebayes.observations import Observations
     from scalebayes.posterior import Fit
-    from scalebayes.prediction import Quantity
 
 FAMILIES = (
     "bloom",

@@ -32,12 +32,12 @@ import pandas as pd
 from numpyro import handlers
 from scipy.special import logit
 
+from scalebayes.cells import design_of_models
 from scalebayes.laws import LAWS
 from scalebayes.laws.law import from_specification, specification
 from scalebayes.levels import check_known, given, positions
 from scalebayes.observations import Observations
 from scalebayes.posterior import parts, shares
-from scalebayes.prediction import design_of_models
 from scalebayes.programs import over_draws
 from scalebayes.rules import quoted
 

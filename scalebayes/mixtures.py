@@ -14,12 +14,13 @@ import pandas as pd
 import xarray as xr
 from numpyro import handlers
 
+from scalebayes.cells import design_of_models
 from scalebayes.laws import LAWS
 from scalebayes.laws.law import from_specification, specification
 from scalebayes.levels import check_known, given, positions
 from scalebayes.observations import Observations
 from scalebayes.posterior import evenly
-from scalebayes.prediction import design_of_models, summary
+from scalebayes.prediction import summary
 from scalebayes.programs import over_draws
 
 if TYPE_CHECKING:

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from scalebayes.cells import Quantity
     from scalebayes.crossvalidation import HeldOut
     from scalebayes.identification import Identifiability
     from scalebayes.posterior import Fit
-    from scalebayes.prediction import Quantity
 
 MOST_FAMILIES = 3
 """Families whose curves are drawn over one another."""

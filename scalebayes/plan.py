@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 
 from scalebayes.asked import planned, thin
+from scalebayes.cells import design_of_models
 from scalebayes.levels import check_known
 from scalebayes.observations import Observations
 from scalebayes.posterior import parts
-from scalebayes.prediction import at_cells, design_of_models, predictive_draws
+from scalebayes.prediction import at_cells, predictive_draws
 from scalebayes.rules import quoted
 
 if TYPE_CHECKING:

@@ -13,16 +13,18 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 import numpy as np
 import pandas as pd
 
+from scalebayes.cells import CELL, design_of_models
 from scalebayes.laws.losses import domain_of_benchmark
 from scalebayes.levels import new_names
 from scalebayes.posterior import Average, Fit, parts
-from scalebayes.prediction import CELL, at_cells, design_of_models, predict, summary
+from scalebayes.prediction import at_cells, predict, summary
 from scalebayes.rules import quoted, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from scalebayes.prediction import Kind, Quantity
+    from scalebayes.cells import Quantity
+    from scalebayes.prediction import Kind
 
 Along = Literal["params", "tokens", "flops"]
 

@@ -19,6 +19,7 @@ FLOORS = [
     {"laws"},
     {"levels", "programs", "diagnostics", "posterior", "chains", "inference", "alignment"},
     {
+        "cells",
         "prediction",
         "averaging",
         "conditioning",

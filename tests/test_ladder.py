@@ -16,8 +16,8 @@ from scipy.special import expit, logit
 
 import scalebayes as sb
 from scalebayes import averaging, curves, design, levels
+from scalebayes.cells import design_of_models
 from scalebayes.laws.losses import Drive, away
-from scalebayes.prediction import design_of_models
 from scalebayes.simulation import simulate
 
 TASKS = {"easy": 0.25, "hard": 0.25, "pair": 0.5}

@@ -18,9 +18,9 @@ from scalebayes.validation import plural
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from scalebayes.cells import Quantity
     from scalebayes.observations import Observations
     from scalebayes.posterior import Fit
-    from scalebayes.prediction import Quantity
 
 
 def verdict(fit: Fit, compared: dict[Quantity, pd.DataFrame]) -> Section:

@@ -20,7 +20,8 @@ from scalebayes.verbs.common import (
 )
 
 if TYPE_CHECKING:
-    from scalebayes.prediction import Kind, Quantity
+    from scalebayes.cells import Quantity
+    from scalebayes.prediction import Kind
 
 MOST_MODELS = 12
 """Models whose skills are printed; CSV and JSON hold all."""
