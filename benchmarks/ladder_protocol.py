@@ -3,8 +3,9 @@
     python -m benchmarks.ladder_protocol --out out/ladder
 
 First the rolling test, on the small runs alone: fit on the runs up to each size, predict the next
-size up, beside the separate fits of the paper with a bootstrap over runs. All choices were made
-there. Then the two targets, with an average over features as the default. Writes rolling.csv,
+size up, beside the separate fits of the paper with a bootstrap over runs. Choices were made there, and
+on Gadre's small runs; the targets had been seen once before, with an earlier form of the law. Then
+the two targets, with an average over features as the default. Writes rolling.csv,
 distance.csv (calibration by extrapolation distance), predictions.csv, features.csv and summary.json.
 `--rolling` leaves out the targets.
 """

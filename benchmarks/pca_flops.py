@@ -8,6 +8,7 @@ scores are the back-transformed components, clipped to [0, 1]. The table has the
 in points for each leaderboard, number of training models and of components, beside the figure
 published for the same method and the best published for any.
 
+Published errors are computed from those that the authors of Sloth released, see `sloth_data`.
 Source: Observational scaling laws and the predictability of language model performance,
 https://arxiv.org/abs/2405.10938; as a baseline in https://arxiv.org/abs/2412.06540.
 """
@@ -20,7 +21,17 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression
 
 from benchmarks.runs import options, report
-from benchmarks.sloth_data import BENCHMARKS, protocol, published
+from benchmarks.sloth_data import BENCHMARKS, PUBLISHED, protocol
+
+PUBLISHED_PCA = {
+    ("v1", 1): (7.321, 6.037, 6.343, 6.376),
+    ("v1", 2): (9.896, 9.211, 9.155, 9.704),
+    ("v2", 1): (6.021, 5.413, 5.471, 5.652),
+    ("v2", 2): (5.846, 5.589, 5.466, 6.609),
+    ("both", 1): (6.299, 5.897, 5.553, 5.704),
+    ("both", 2): (8.830, 8.298, 8.415, 8.619),
+}
+"""Mean absolute errors of the method with one to four components, in points."""
 
 
 def errors(leaderboard: str, n_train: int, components: int) -> pd.DataFrame:
@@ -51,7 +62,7 @@ def main() -> None:
     rows = []
     for leaderboard in BENCHMARKS:
         for n_train in (1, 2):
-            for components in (1, 2, 3, 4):
+            for components, theirs in enumerate(PUBLISHED_PCA[leaderboard, n_train], start=1):
                 table = errors(leaderboard, n_train, components)
                 mae = table.groupby(["benchmark", "fold"])["error"].mean().groupby("benchmark")
                 rows.append(
@@ -60,10 +71,8 @@ def main() -> None:
                         "train_models": n_train,
                         "components": components,
                         "mae": round(100 * float(mae.mean().mean()), 3),
-                        "published": round(
-                            published(leaderboard, n_train, f"pca_d={components}")[1], 3
-                        ),
-                        "best_published": round(published(leaderboard, n_train)[1], 3),
+                        "published": theirs,
+                        "best_published": PUBLISHED[leaderboard, n_train],
                     }
                 )
     print(pd.DataFrame(rows).to_string(index=False))

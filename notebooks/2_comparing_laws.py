@@ -55,8 +55,9 @@ for name, fit in fits.items():
 # ## Leave out a score
 #
 # Nothing is fitted again: draws are reweighted as if a score had not been seen (Pareto-smoothed
-# importance sampling). `elpd` sums the log densities of all scores, each left out in its turn;
-# higher is better. `elpd_diff` is the distance to the best law, `dse` its standard error.
+# importance sampling), and where that is unsure, moved to where they would lie without it. `elpd`
+# sums the log densities of all scores, each left out in its turn; higher is better. `elpd_diff` is
+# the distance to the best law, `dse` its standard error.
 
 # %%
 columns = ["elpd", "elpd_diff", "dse", "weight", "warning", "pieces", "failed"]
@@ -141,7 +142,7 @@ print(f"to hold 90%, ask {best} for intervals of {sb.conformal_prob(found, 0.9):
 # %% [markdown]
 # ## Where they disagree
 #
-# The second table is a ladder of sixteen small runs of one recipe, and two large ones with 84 and
+# The second table is a ladder of sixteen small runs of one recipe, and two large ones with 83 and
 # 200 times the compute, which we hide. The same three laws; with a single family there is one
 # skill, and nothing to tell families apart by.
 
@@ -205,8 +206,8 @@ folds.merge(rows[["fold", *shown]], on="fold").round(2)
 #
 # ## The average
 #
-# One need not choose. `weights` are shares in an average; `sb.average` takes the place of a fit, and
-# its intervals widen where laws disagree. By default weights are those of pseudo-BMA, which go to
+# One need not choose. `weights` are shares in an average; `sb.average` takes the place of a fit in
+# predictions, and its intervals widen where laws disagree. By default weights are those of pseudo-BMA, which go to
 # one law where it is clearly best, as on the first table. For the ladder we have asked for
 # `method="stacking"`: it begins with equal shares and has to be talked out of them by the pieces,
 # of which there are two.

@@ -7,7 +7,7 @@
 # the start. Bhagia et al. (2024) therefore go in two steps. A ladder of sixteen small runs, 190
 # million to 1.3 billion parameters, tells how a loss falls with size and tokens (step 1), and how
 # accuracy follows the loss (step 2). Put in a row, they predicted two runs of 7 and 13 billion
-# parameters, on 84 and 200 times the training compute of the largest small run.
+# parameters, on 83 and 200 times the training compute of the largest small run.
 #
 # The paper fits each step by least squares and plugs the first into the second. We fit both as
 # one model, and ask three things: what does each step contribute to the interval of a large run?

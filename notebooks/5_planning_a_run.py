@@ -146,7 +146,7 @@ contest[contest["benchmark"].isin(["arc_challenge", "all"])].round(3)
 # ## Which small run first?
 #
 # Before the large run starts, one more small one could make the forecast sharper. Which? Those
-# below cost 0.5 to 4% of the budget.
+# below cost 0.5 to 3% of the budget.
 
 # %%
 candidates = pd.DataFrame(

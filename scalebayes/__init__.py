@@ -23,16 +23,20 @@ if TYPE_CHECKING:
     from scalebayes.inference import fit
     from scalebayes.laws import (
         FamilyIntercept,
+        Flp,
+        FlpM,
         Ladder,
         SharedIntercept,
         SizeAndTokens,
         Sloth,
         priors,
     )
+    from scalebayes.mixtures import BestMixture, best_mixture
     from scalebayes.observations import Observations, ObservationsError
     from scalebayes.plan import beats, target_map, target_probability
     from scalebayes.posterior import Fit, load
     from scalebayes.prediction import (
+        joint_log_score,
         log_score,
         posterior_predictive,
         predict,
@@ -147,6 +151,10 @@ __all__ = [
     "two_steps",
     "write_report",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
 
 
 def __getattr__(name: str) -> Any:

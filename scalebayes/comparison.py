@@ -173,6 +173,7 @@ class Pieces:
         log_density: Log of the joint predictive density of its scores, shape (piece,).
         mcse: Monte Carlo standard error of that.
         pareto_k: Pareto k of importance sampling, NaN where refitted.
+        good_k: Above it a density is not believed.
         p: How much lower the densities are than with the pieces seen; NaN where all are refitted.
         held: Predictions by refits.
     """

@@ -164,7 +164,7 @@ def cross_validate(
     Args:
         law: The law.
         observations: Validated tables.
-        folds: What to hold out, as `larger`, `each_model` and `each_family` list it.
+        folds: What to hold out, as `folds.larger`, `folds.each_model` and `folds.each_family` list it.
         seed: Seed of all random numbers.
         folder: Where finished folds are kept; a run that was interrupted goes on there. Folds of other
             laws, tables or settings may lie in the same folder.

@@ -89,7 +89,8 @@ def observations(
     }
     raw = read_csv(table)
     of_losses = (column for column, _ in losses.values())
-    taken = {*columns.values(), *of_losses, *mixtures.values()}
+    own = ("run", "lineage", "flops")  # columns of models, never scores
+    taken = {*columns.values(), *of_losses, *mixtures.values(), *own}
     others = [c for c in raw.columns if c not in taken]
     if not listed and not losses:
         raise ValueError(

@@ -23,6 +23,10 @@ IN_SHELL = (
     (r"\btokens=None", "--tokens-col none"),
     (r"\bmethod='([^']*)'", r"--method \1"),
     (r"\bhold_out\b", "--hold-out"),
+    (r"\btarget_accept\b", "--target-accept"),
+    (r"\bmax_tree_depth\b", "--max-tree-depth"),
+    (r"\btokens_per_param=\(low, high\)", "--tokens-per-param LOW,HIGH"),
+    (r"\bflops=\(low, high\)", "--flops LOW,HIGH"),
     (r"pass extra='ignore' to leave such columns out", "leave such columns out of the file"),
 )
 """What the library's messages call an argument, and what the shell calls it."""

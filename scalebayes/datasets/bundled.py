@@ -25,7 +25,7 @@ def open_llm(*, mixtures: bool = False) -> Observations:
 
     Returns:
         141 models (148 with mixtures), with the number of items and the chance level of each
-        benchmark; 25 token counts at most are unknown.
+        benchmark; 21 token counts (25 with mixtures) are unknown.
 
     References:
         Ruan, Maddison and Hashimoto, Observational Scaling Laws and the Predictability of Language

@@ -21,7 +21,8 @@ Performance falls with every loss: p_j says which ones count. `scores="network"`
 instead, a network with one hidden layer, which may rise with a loss. What the curves leave out, xi and
 checkpoints are as in `Ladder`.
 
-The printed form of the domain law could not be checked against the paper; it is `domain_law`, below.
+The domain law, `domain_law` below, is our reading of the paper, whose printed form we have not compared. The
+posterior's `T` is T_mk / `transfer`, of which entries of a domain's own source play no part.
 
 Reference:
     Scaling Laws for Predicting Downstream Performance in LLMs, https://arxiv.org/abs/2410.08527

@@ -59,7 +59,7 @@ def prior(make: Callable[[], dist.Distribution], reason: str) -> Any:
 
 
 def priors(law: Law) -> list[tuple[str, str, str]]:
-    """Name, distribution and reason of every prior of a law."""
+    """Name, distribution and reason of every prior of a law, those of choices not taken too."""
     return [
         (f.name, describe(getattr(law, f.name)), f.metadata["reason"])
         for f in dataclasses.fields(law)  # type: ignore[arg-type]

@@ -110,7 +110,8 @@ def fit(
     benchmarks: Annotated[
         str,
         typer.Option(
-            help="Columns of scores: mmlu,gsm8k, or all for all other numeric; none for losses alone."
+            help="Columns of scores: mmlu,gsm8k, or all for all other numeric ones; leave it out for losses "
+            "alone."
         ),
     ] = "",
     model_col: Annotated[str, typer.Option(help="Column of model names.")] = "model",
@@ -140,7 +141,9 @@ def fit(
     ] = [],  # noqa: B006
     feature: Annotated[
         str | None,
-        typer.Option(help="Loss that drives accuracy: task, or a domain (ladder, flp)."),
+        typer.Option(
+            help="Loss that drives accuracy: task (default of ladder) or a domain (of flp: c4)."
+        ),
     ] = None,
     staged: Annotated[
         bool, typer.Option("--staged", help="Fit the steps of a law with losses apart.")

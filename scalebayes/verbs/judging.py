@@ -133,8 +133,9 @@ def compare(
     """Compare fitted laws by how well they predict what they have not seen; best first.
 
     elpd is the sum of log predictive densities, elpd_diff how much lower it is than the best one's and
-    dse the standard error of that, mcse the Monte Carlo error of elpd; weight is the law's share in an
-    average of them.
+    dse the standard error of that over the pieces left out, mcse the Monte Carlo error of elpd; weight
+    is the law's share in an average of them. warning: some density cannot be told without a refit;
+    failed: refits that do not pass their checks.
 
     \b
     Example:
