@@ -24,6 +24,7 @@ import scalebayes as sb
 from benchmarks.runs import options, report, sizes
 from benchmarks.sloth_data import BENCHMARKS, protocol
 from scalebayes.averaging import pseudo_bma, stacking
+from scalebayes.comparison import densities, with_both
 from scalebayes.crossvalidation import HeldOut, joined, mixed
 from scalebayes.diagnostics import ConvergenceWarning
 from scalebayes.folds import Fold
@@ -53,8 +54,13 @@ def main() -> None:
     print(loo.table.round(2).to_string(), flush=True)
     held = {}
     for name, law in LAWS.items():
-        held[name] = sb.cross_validate(
+        refits = sb.cross_validate(
             law, observations, folds, seed=0, folder=args.out / "folds", **sizes(args)
+        )
+        held[name] = with_both(refits, densities(fits[name], folds))
+        raw = refits.folds["log_score"].sum()
+        print(
+            f"{name}: larger models' elpd {held[name].folds['log_score'].sum():.1f}, from refits alone {raw:.1f}"
         )
         print(name, sb.calibration(held[name]).round(3).to_string(index=False), flush=True)
     laws_alone = dict(held)
@@ -68,6 +74,8 @@ def main() -> None:
                 "law": name,
                 "loo_elpd": float(loo.table["elpd"].get(name, np.nan)),
                 "larger_elpd": float(one.folds["log_score"].sum()),
+                "larger_mcse": float(np.sqrt((one.folds["log_score_se"] ** 2).sum())),
+                "largest_mcse": float(one.folds["log_score_se"].max()),
                 **found[["error", "crps", "coverage_50", "coverage_90", "width_90"]].to_dict(),
                 "folds_passed": int(one.folds["passed"].sum()),
             }
@@ -129,7 +137,7 @@ def one_fold(held: HeldOut, k: int) -> HeldOut:
     """The k-th fold alone."""
     folds = held.folds.iloc[[k]]
     rows = (held.cells["fold"] == folds["fold"].iloc[0]).to_numpy()
-    return HeldOut(held.cells[rows], held.draws[rows], folds)
+    return HeldOut(held.cells[rows], held.draws[rows], folds, held.joint[[k]])
 
 
 if __name__ == "__main__":

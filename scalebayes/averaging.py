@@ -28,8 +28,10 @@ def average(fits: Mapping[str, Fit], weights: Mapping[str, float]) -> Average:
         weights: Share of each law, such as `Comparison.weights`.
 
     Raises:
-        ValueError: If the weights are not those of these fits, or do not sum to one.
+        ValueError: If the weights are not those of these fits, or do not sum to one, or the fits have not
+            seen the same scores.
     """
+    check_same_scores(fits)
     if set(fits) != set(weights):
         raise ValueError(
             f"weights are of {quoted(weights)}, fits of {quoted(fits)}: give one weight a fit"
@@ -37,6 +39,32 @@ def average(fits: Mapping[str, Fit], weights: Mapping[str, float]) -> Average:
     if min(weights.values()) < 0 or abs(sum(weights.values()) - 1) > TO_ONE:
         raise ValueError(f"weights must not be negative and sum to one, but are {dict(weights)}")
     return Average(dict(fits), {name: float(weights[name]) for name in fits})
+
+
+def check_same_scores(fits: Mapping[str, Fit]) -> None:
+    """Refuse fits that have seen different scores, or models, or the same ones in another order."""
+    inputs = ["model", "family", "params", "tokens"]
+
+    def seen(fit: Fit) -> pd.DataFrame:
+        own = fit.observations
+        return own.scores[fit.seen][["model", "benchmark", "score"]].merge(own.models[inputs])
+
+    tables = {name: seen(fit) for name, fit in fits.items()}
+    (first, expected), *others = tables.items()
+    for name, found in others:
+        both = expected.merge(found, how="outer", indicator=True)
+        differ = both.loc[both["_merge"] != "both", ["model", "benchmark"]].drop_duplicates()
+        if len(differ):
+            shown = ", ".join(f"{m} / {b}" for m, b in differ.head(5).itertuples(index=False))
+            raise ValueError(
+                f"{first!r} and {name!r} have not seen the same scores: {len(differ)} differ, such as "
+                f"{shown}. Fit both to the same table"
+            )
+        if not expected.equals(found):
+            raise ValueError(
+                f"{first!r} and {name!r} have seen the same scores in another order: fit both to the "
+                "same table"
+            )
 
 
 def fit_average(
@@ -106,8 +134,8 @@ def sizes(
 ) -> list[tuple[float, list[str]]]:
     """The finished models of each size, smallest first: parameters and names."""
     models = observations.models[~observations.models["model"].isin(list(hold_out))]
-    final = models["tokens"] == models.groupby("run")["tokens"].transform("max")
-    models = models[final]
+    last = models["tokens"] == models.groupby("run")["tokens"].transform("max")
+    models = models[last | models["tokens"].isna()]
     return [
         (float(params), models.loc[models["params"] == params, "model"].tolist())
         for params in np.unique(models["params"])
@@ -127,8 +155,10 @@ def stacking(log_density: np.ndarray, draws: int = 100_000) -> np.ndarray:
     n_law = log_density.shape[1]
     weights = np.random.default_rng(0).dirichlet(np.full(n_law, 2 / n_law), draws)
     relative = np.exp(log_density - log_density.max(axis=1, keepdims=True))
-    support = softmax(np.log(relative @ weights.T).sum(axis=0))
-    return support @ weights
+    support = np.zeros(draws)
+    for row in relative:  # all at once would take the memory of pieces times draws
+        support += np.log(weights @ row)
+    return softmax(support) @ weights
 
 
 def pseudo_bma(log_density: np.ndarray, draws: int = 10_000) -> np.ndarray:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import json
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import jax
@@ -20,7 +20,8 @@ from arviz_stats.base import array_stats
 from numpyro import handlers
 from scipy.special import logsumexp
 
-from scalebayes.averaging import pseudo_bma, stacking
+from scalebayes.averaging import check_same_scores, pseudo_bma, stacking
+from scalebayes.bridge import log_evidence
 from scalebayes.crossvalidation import HeldOut, cross_validate, mixed
 from scalebayes.folds import (
     Fold,
@@ -29,7 +30,6 @@ from scalebayes.folds import (
     each_score,
     hidden,
     larger,
-    pairs,
     whole_models,
 )
 from scalebayes.laws import LAWS
@@ -37,6 +37,8 @@ from scalebayes.laws.law import from_specification, specification
 from scalebayes.moment_matching import ENOUGH, importance, matched
 from scalebayes.observations import Observations
 from scalebayes.programs import over_draws
+from scalebayes.rules import quoted
+from scalebayes.validation import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -47,6 +49,9 @@ if TYPE_CHECKING:
 
 By = Literal["larger", "family", "model", "score"]
 Method = Literal["stacking", "pseudo-bma"]
+
+UNSURE = 0.5
+"""Above this Monte Carlo error a joint density rests on a few draws, and its error is not known either."""
 
 FEW = 5
 """Fewer pieces hardly tell how much differences between laws vary, which pseudo-BMA+ relies on."""
@@ -60,14 +65,15 @@ class Comparison:
         by: What was left out at a time: `larger`, `family`, `model` or `score`.
         table: As ArviZ's, best law first: rank, elpd (sum of log predictive densities), p,
             elpd_diff (how much lower than the best) and its standard error dse, se, mcse (Monte Carlo
-            standard error of elpd: more draws make it smaller), weight, warning (a density that
-            importance sampling cannot tell), pieces (how many se and dse rest on), and failed (how many
-            of the law's refits do not pass their checks).
-        evidence: One row a piece: fold, n_scores, and a column a law with the log of its joint predictive
-            density of the scores of that piece.
-        pareto_k: Pareto k of importance sampling, a row a piece and a column a law; NaN where a density
-            comes from a fit without the piece.
-        held: For each law its predictions of the pieces; none for pieces that were not refitted.
+            standard error of elpd: more draws make it smaller), weight, warning (a density that cannot
+            be told from the draws there are), pieces (how many se and dse rest on: folds of one family
+            ask about the same scores, and are one), and failed (how many of the law's refits do not pass
+            their checks).
+        evidence: One row a fold: fold, piece, n_scores, and a column a law with the log of its joint
+            predictive density of the scores of that fold.
+        pareto_k: Pareto k of importance sampling, a row a fold and a column a law, also of what was fitted
+            again because of it; NaN where there is none.
+        held: For each law its predictions of the folds; none of those that were not refitted.
     """
 
     by: str
@@ -87,7 +93,8 @@ class Comparison:
         Raises:
             ValueError: If some scores were not predicted without having been seen.
         """
-        if any(len(h.folds) < len(self.evidence) for h in self.held.values()) or not self.held:
+        complete = [k for k, h in self.held.items() if len(h.folds) == len(self.evidence)]
+        if set(complete) != set(self.weights):
             raise ValueError(
                 f"by={self.by!r} has no predictions of all pieces: compare by 'larger'"
             )
@@ -108,7 +115,8 @@ def compare(
 ) -> Comparison:
     """Compare fitted laws by how well they predict scores that they have not seen.
 
-    Refits have the law, seed and settings of the fit; what a fit holds out plays no part.
+    Refits have the law, seed and settings of the fit; what a fit holds out plays no part. Where a law has
+    no losses, the joint density of a fold comes from the refit and the fit together (see `bridge`).
 
     Args:
         fits: Fits of the laws to the same scores, by a name of your choice.
@@ -131,7 +139,8 @@ def compare(
         A table like ArviZ's with weights, and the evidence behind it.
 
     Raises:
-        ValueError: If there are fewer than two fits, or they have not seen the same scores.
+        ValueError: If there are fewer than two fits, or they have not seen the same scores, or none, or
+            single scores are asked of a fit in stages.
 
     References:
         Vehtari, Gelman and Gabry, Practical Bayesian model evaluation using leave-one-out
@@ -145,16 +154,19 @@ def compare(
         raise ValueError(f"by must be larger, family, model or score, but is {by!r}")
     if method not in ("stacking", "pseudo-bma"):
         raise ValueError(f"method must be stacking or pseudo-bma, but is {method!r}")
-    _check_rows(fits)
+    if empty := [name for name, fit in fits.items() if not fit.seen.any()]:
+        raise ValueError(f"{quoted(empty)} saw no scores, which laws are compared by")
+    check_same_scores(fits)
     settings = (keep, moment_match, refit, folder, jobs)
     found = {
         name: pieces(fit, by, *settings, progress and functools.partial(progress, name))
         for name, fit in fits.items()
     }
     labels = next(iter(found.values())).labels
-    if method == "pseudo-bma" and len(labels) < FEW:
+    n = labels["piece"].nunique()
+    if method == "pseudo-bma" and n < FEW:
         warnings.warn(
-            f"the weights rest on {len(labels)} pieces, too few for pseudo-BMA, which will be too sure of "
+            f"the weights rest on {plural(n, 'piece')}, too few for pseudo-BMA, which will be too sure of "
             "the first law: choose method='stacking'",
             stacklevel=2,
         )
@@ -169,12 +181,12 @@ class Pieces:
     """What one law says of each piece.
 
     Attributes:
-        labels: One row a piece: fold and n_scores.
-        log_density: Log of the joint predictive density of its scores, shape (piece,).
+        labels: One row a fold: fold, piece and n_scores.
+        log_density: Log of the joint predictive density of its scores, shape (fold,).
         mcse: Monte Carlo standard error of that.
-        pareto_k: Pareto k of importance sampling, NaN where refitted.
-        good_k: Above it a density is not believed.
-        p: How much lower the densities are than with the pieces seen; NaN where all are refitted.
+        pareto_k: Pareto k of importance sampling, NaN where there was none.
+        unsure: Whether a density cannot be told from the draws there are.
+        p: How much lower the densities are than with the folds seen; NaN where all are refitted.
         held: Predictions by refits.
     """
 
@@ -182,7 +194,7 @@ class Pieces:
     log_density: np.ndarray
     mcse: np.ndarray
     pareto_k: np.ndarray
-    good_k: float
+    unsure: np.ndarray
     p: float
     held: HeldOut | None
 
@@ -212,36 +224,87 @@ def pieces(
         "model": lambda: each_model(observations),
         "score": lambda: each_score(observations),
     }[by]()
+    labels, none = _labels(folds, observations), np.full(len(folds), np.nan)
     checkpoints = observations.models["run"].duplicated().any()
     if by in ("larger", "family") or (by == "model" and (observations.domains or checkpoints)):
         found = again(folds)
+        if not observations.domains:
+            found = with_both(found, densities(fit, folds))
         density, mcse = found.folds[["log_score", "log_score_se"]].to_numpy().T
-        labels = found.folds[["fold", "n_scores"]]
-        return Pieces(labels, density, mcse, np.full(len(density), np.nan), np.nan, np.nan, found)
-    at = np.arange(len(folds))
-    if by == "score":
-        log_lik = fit.tree["log_likelihood"]["score"].to_numpy()
-    else:
-        at = np.array([fit.design.labels("model").index(fold.name) for fold in folds])
-        log_lik = joint_of_models(fit)[..., at]
-    flat = log_lik.reshape(-1, len(at))
+        return Pieces(labels, density, mcse, none, mcse > UNSURE, np.nan, found)
+    if fit.provenance["staged"]:
+        raise ValueError(
+            "a fit in stages has no posterior to leave single scores out of: compare by larger, family "
+            "or model"
+        )
+    log_lik = densities(fit, folds)
+    flat = log_lik.reshape(-1, len(folds))
     n = len(flat)
-    reff = np.minimum(1.0, array_stats.ess(log_lik, chain_axis=0, draw_axis=1, method="bulk") / n)
+    reff = effective(log_lik) / n
     told = np.array([importance(*own) for own in zip(flat.T, reff, strict=True)])
     density, pareto_k, mcse = told.T  # views
-    if moment_match and not fit.provenance["staged"] and (pareto_k > ENOUGH).any():
+    if moment_match and (pareto_k > ENOUGH).any():
         move = np.flatnonzero(pareto_k > ENOUGH)
-        told[move] = matched(fit, by, at[move], flat[:, move], reff[move])
-    good_k = min(1 - 1 / np.log10(n), 0.7)
-    bad = np.flatnonzero(pareto_k > good_k)
-    held = again([folds[i] for i in bad]) if refit and len(bad) else None
-    if held is not None:
-        density[bad], mcse[bad] = held.folds[["log_score", "log_score_se"]].to_numpy().T
-        pareto_k[bad] = np.nan
-    n_scores = [int(hidden(observations.scores, fold.hold_out).sum()) for fold in folds]
-    labels = pd.DataFrame({"fold": [fold.name for fold in folds], "n_scores": n_scores})
+        where = {name: i for i, name in enumerate(fit.design.labels("model"))}
+        at = [i if by == "score" else where[str(folds[i].hold_out[0])] for i in move]
+        told[move] = matched(fit, by, np.array(at), flat[:, move], reff[move])
+    unsure = pareto_k > min(1 - 1 / np.log10(n), 0.7)
+    held = None
+    if refit and unsure.any():
+        held = again([folds[i] for i in np.flatnonzero(unsure)])
+        held = held if observations.domains else with_both(held, log_lik[..., unsure])
+        density[unsure], mcse[unsure] = held.folds[["log_score", "log_score_se"]].to_numpy().T
+        unsure = unsure & (mcse > UNSURE)
     p = float((logsumexp(flat, axis=0) - np.log(n) - density).sum())
-    return Pieces(labels, density, mcse, pareto_k, good_k, p, held)
+    return Pieces(labels, density, mcse, pareto_k, unsure, p, held)
+
+
+def _labels(folds: Sequence[Fold], observations: Observations) -> pd.DataFrame:
+    """One row a fold: its name, the piece of evidence it belongs to, and how many scores it hides."""
+    return pd.DataFrame(
+        {
+            "fold": [fold.name for fold in folds],
+            "piece": [fold.piece or fold.name for fold in folds],
+            "n_scores": [int(hidden(observations.scores, f.hold_out).sum()) for f in folds],
+        }
+    )
+
+
+def with_both(held: HeldOut, log_density: np.ndarray) -> HeldOut:
+    """Predictions by refits, whose joint densities come from the refits and the fit to all scores together.
+
+    Args:
+        held: Predictions of folds by refits of a law without losses.
+        log_density: Joint log density of each fold's scores at the draws of the fit to all scores, as
+            `densities` gives it, shape (chain, draw, fold).
+    """
+    after = log_density.reshape(-1, len(held.folds)).T
+    counts = zip(held.folds["joint_ess"], effective(log_density), strict=True)
+    found = [log_evidence(*own) for own in zip(held.joint, after, counts, strict=True)]
+    log_score, error = np.array(found).T
+    return replace(held, folds=held.folds.assign(log_score=log_score, log_score_se=error))
+
+
+def effective(log_density: np.ndarray) -> np.ndarray:
+    """How many independent draws of shape (chain, draw, fold) are worth, shape (fold,)."""
+    n = log_density[..., 0].size
+    if (np.ptp(log_density, axis=(0, 1)) == 0).all():
+        return np.full(log_density.shape[2], float(n))
+    ess = array_stats.ess(log_density, chain_axis=0, draw_axis=1, method="bulk")
+    return np.minimum(np.nan_to_num(ess, nan=n), n)
+
+
+def densities(fit: Fit, folds: Sequence[Fold]) -> np.ndarray:
+    """Joint log density of each fold's scores, given the others, at each draw, (chain, draw, fold).
+
+    A fold hides whole models, or a single score.
+    """
+    if all(isinstance(fold.hold_out[0], tuple) for fold in folds):
+        return fit.tree["log_likelihood"]["score"].to_numpy()
+    joint = joint_of_models(fit)
+    at = {name: i for i, name in enumerate(fit.design.labels("model"))}
+    own = [[at[str(model)] for model in fold.hold_out] for fold in folds]
+    return np.stack([joint[..., models].sum(-1) for models in own], axis=-1)
 
 
 def _seen(fit: Fit) -> Observations:
@@ -277,7 +340,7 @@ def _of_models(law_json: str) -> Callable[..., Any]:
 def _table(evidence: pd.DataFrame, found: Mapping[str, Pieces], method: Method) -> pd.DataFrame:
     """The table of a comparison, best law first."""
     names = list(found)
-    density = evidence[names].to_numpy()
+    density = evidence.groupby("piece", sort=False)[names].sum().to_numpy()
     n, elpd = len(density), density.sum(axis=0)
     lower = density[:, [elpd.argmax()]] - density
     refits = [
@@ -289,10 +352,10 @@ def _table(evidence: pd.DataFrame, found: Mapping[str, Pieces], method: Method) 
             "p": [p.p for p in found.values()],
             "elpd_diff": lower.sum(axis=0),
             "weight": {"stacking": stacking, "pseudo-bma": pseudo_bma}[method](density),
-            "se": np.sqrt(n * density.var(axis=0)),
-            "dse": np.sqrt(n * lower.var(axis=0)),
+            "se": np.sqrt(n * density.var(axis=0)) if n > 1 else np.nan,
+            "dse": np.sqrt(n * lower.var(axis=0)) if n > 1 else np.nan,
             "mcse": [float(np.sqrt((p.mcse**2).sum())) for p in found.values()],
-            "warning": [bool((p.pareto_k > p.good_k).any()) for p in found.values()],
+            "warning": [bool(p.unsure.any()) for p in found.values()],
             "pieces": n,
             "failed": [int((~passed.astype(bool)).sum()) for passed in refits],
         },
@@ -301,16 +364,3 @@ def _table(evidence: pd.DataFrame, found: Mapping[str, Pieces], method: Method) 
     table = table.sort_values("elpd", ascending=False, kind="stable")
     table.insert(0, "rank", np.arange(len(table)))
     return table
-
-
-def _check_rows(fits: Mapping[str, Fit]) -> None:
-    """Refuse fits that have seen different scores."""
-    rows = {name: set(pairs(fit.observations.scores[fit.seen])) for name, fit in fits.items()}
-    (first, expected), *others = rows.items()
-    for name, found in others:
-        if differ := sorted(expected ^ found):
-            shown = ", ".join(f"{m} / {b}" for m, b in differ[:5])
-            raise ValueError(
-                f"{first!r} and {name!r} have not seen the same scores: {len(differ)} differ, such as "
-                f"{shown}. Fit both to the same table"
-            )

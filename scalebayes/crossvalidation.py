@@ -8,8 +8,10 @@ import json
 import os
 import warnings
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -17,15 +19,15 @@ from arviz_stats.base import array_stats
 from scipy.special import logsumexp
 
 from scalebayes.cells import asked
+from scalebayes.design import Reference
 from scalebayes.diagnostics import ConvergenceWarning
 from scalebayes.folds import Fold
 from scalebayes.inference import fit as sample_posterior
 from scalebayes.laws import LAWS
 from scalebayes.laws.law import from_specification, specification
-from scalebayes.posterior import evenly, shares
+from scalebayes.posterior import Average, evenly, shares
 from scalebayes.prediction import at_cells
 from scalebayes.rules import COLUMNS
-from scalebayes.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -49,17 +51,21 @@ class HeldOut:
             fit has seen; NaN for a family that it has not), family_size (how many it has seen).
         draws: Joint predictive draws of the scores of a fold, shape (score, sample).
         folds: One row a fold: fold, n_models, n_scores, log_score (of all its scores jointly) and its
-            Monte Carlo error log_score_se; max_rhat and min_ess_bulk of what the fit expects, passed
+            Monte Carlo error log_score_se, which is not to be believed above one half; joint_ess, how many
+            independent draws `joint` is worth; max_rhat and min_ess_bulk of what the fit expects, passed
             (whether it passes its checks) and verdict.
+        joint: Log density of all scores of a fold at each posterior draw, shape (fold, draw); empty where
+            it was not kept.
     """
 
     cells: pd.DataFrame
     draws: np.ndarray = field(repr=False)
     folds: pd.DataFrame
+    joint: np.ndarray = field(default_factory=lambda: np.empty((0, 0)), repr=False)
 
 
 def held_out(
-    fit: Fit,
+    fit: Fit | Average,
     observations: Observations | None = None,
     *,
     name: str = "held out",
@@ -69,19 +75,27 @@ def held_out(
     """Predict what a fit has not seen, beside what was observed.
 
     Args:
-        fit: The fit.
+        fit: The fit, or an average of fits.
         observations: Models and their scores, on benchmarks of the fit; by default what the fit holds out.
         name: Name of the fold.
         new_families: As in `predict`.
         seed: Seed of the predictive draws.
 
     Raises:
-        ValueError: If the fit holds out no score and no others are given.
+        ValueError: If the fit holds out no score and no others are given, or it has seen some of them.
     """
+    if isinstance(fit, Average):
+        each = {
+            k: held_out(part, observations, name=name, new_families=new_families, seed=seed)
+            for k, part in fit.fits.items()
+        }
+        return mixed(each, fit.weights)
     if observations is None and fit.seen.all():
         raise ValueError(
             "the fit has seen all its scores: give observations that it has not, or fit with hold_out"
         )
+    if observations is not None:
+        _check_unseen(fit, observations)
     design = fit.design if observations is None else asked(fit, observations, new_families)
     found = at_cells(fit, design, seed, joint=True)
     rows = np.flatnonzero(~np.asarray(design.observed))
@@ -99,6 +113,7 @@ def held_out(
             "n_scores": [len(cells)],
             "log_score": [float(logsumexp(joint) - np.log(joint.size))],
             "log_score_se": [float(array_stats.mcse(relative) / relative.mean())],
+            "joint_ess": [float(min(array_stats.ess(joint, method="bulk"), joint.size))],
             "max_rhat": [fit.verdict.max_rhat],
             "min_ess_bulk": [fit.verdict.min_ess_bulk],
             "passed": [fit.verdict.passed],
@@ -107,7 +122,23 @@ def held_out(
     )
     kept = evenly(len(draws), min(KEPT, len(draws)))
     first = ["fold", *(c for c in cells if c != "fold")]
-    return HeldOut(cells[first], draws[kept].T.astype(np.float32), folds)
+    return HeldOut(cells[first], draws[kept].T.astype(np.float32), folds, joint.reshape(1, -1))
+
+
+def _check_unseen(fit: Fit, observations: Observations) -> None:
+    """Refuse scores that the fit has seen: of these it would judge itself too well."""
+    inputs = ["model", "family", "params", "tokens"]
+    own, asked_for = (
+        t.scores[["model", "benchmark", "score"]].merge(t.models[inputs])
+        for t in (fit.observations, observations)
+    )
+    both = asked_for.merge(own[fit.seen])
+    if len(both):
+        rows = ", ".join(f"{r.model} / {r.benchmark}" for r in both.head(3).itertuples())
+        raise ValueError(
+            f"the fit has seen {len(both)} of these scores, such as {rows}: leave them out, or fit "
+            "without them (hold_out)"
+        )
 
 
 def _cells(fit: Fit, design: Design, rows: np.ndarray) -> pd.DataFrame:
@@ -116,11 +147,13 @@ def _cells(fit: Fit, design: Design, rows: np.ndarray) -> pd.DataFrame:
     seen = own.models[own.models["model"].isin(own.scores["model"][fit.seen])]
     at = np.asarray(design.score_model)[rows]
     family = np.array(design.labels("family"), object)[np.asarray(design.family)[at]]
+    flops = np.asarray(design.log_params + design.log_tokens + design.log_per_nd)
+    unknown = np.isin(np.arange(len(flops)), design.unknown_tokens)
     inputs = pd.DataFrame(
         {
             "family": family,
             "params": np.asarray(design.log_params)[at],
-            "flops": (design.log_params + design.log_tokens + design.log_per_nd)[at],
+            "flops": np.where(unknown, np.nan, flops)[at],
         }
     )
     distance = np.full(len(rows), np.nan)
@@ -179,7 +212,8 @@ def cross_validate(
         raise ValueError("there are no folds: no family has a model larger than those that stay")
     law_json = json.dumps(specification(law))
     tables = [getattr(observations, kind).to_csv(index=False) for kind in COLUMNS]
-    about = json.dumps([law_json, tables, seed, settings, __version__])
+    more = {k: v.to_dict() if isinstance(v, Reference) else v for k, v in settings.items()}
+    about = json.dumps([law_json, tables, seed, more, _code()])
     run = functools.partial(
         _of_fold,
         law_json,
@@ -214,13 +248,22 @@ def _in_processes(
     return joblib.Parallel(jobs, return_as=how)(joblib.delayed(run)(fold) for fold in folds)
 
 
+@functools.cache
+def _code() -> list[str]:
+    """What else a finished fold depends on: the code of the package and the versions behind it."""
+    files = sorted(Path(__file__).parent.rglob("*.py"))
+    code = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    return [code, *(version(name) for name in ("jax", "numpyro"))]
+
+
 def joined(parts: Sequence[HeldOut]) -> HeldOut:
     """Several held-out parts as one, with as many draws as the part with the fewest."""
-    n = min(part.draws.shape[1] for part in parts)
+    n, m = (min(getattr(part, k).shape[1] for part in parts) for k in ("draws", "joint"))
     return HeldOut(
         pd.concat([part.cells for part in parts], ignore_index=True),
         np.concatenate([part.draws[:, :n] for part in parts]),
         pd.concat([part.folds for part in parts], ignore_index=True),
+        np.concatenate([part.joint[:, evenly(part.joint.shape[1], m)] for part in parts]),
     )
 
 
@@ -240,14 +283,27 @@ def mixed(parts: Mapping[str, HeldOut], weights: Mapping[str, float]) -> HeldOut
         each = [getattr(part, table)["log_score"].to_numpy() for part in parts.values()]
         return logsumexp(np.stack(each), axis=0, b=share)
 
-    return HeldOut(
-        first.cells.assign(log_score=density("cells")),
-        np.concatenate(draws, axis=1),
-        first.folds.assign(
-            log_score=density("folds"),
-            passed=np.all([part.folds["passed"] for part in parts.values()], axis=0),
-        ),
+    def of_folds(column: str) -> np.ndarray:
+        return np.stack([part.folds[column].to_numpy() for part in parts.values()])
+
+    found = density("folds")
+    relative = share * np.exp(of_folds("log_score") - found)
+    folds = first.folds.assign(
+        log_score=found,
+        log_score_se=np.sqrt(((relative * of_folds("log_score_se")) ** 2).sum(0)),
+        joint_ess=of_folds("joint_ess").min(0),
+        max_rhat=of_folds("max_rhat").max(0),
+        min_ess_bulk=of_folds("min_ess_bulk").min(0),
+        passed=np.all(of_folds("passed"), axis=0).tolist(),
+        verdict=[
+            "; ".join(f"{k}: {v}" for k, v in zip(parts, own, strict=True))
+            for own in of_folds("verdict").T
+        ],
     )
+    at = shares(weights, {name: part.joint.shape[1] for name, part in parts.items()})
+    joint = np.concatenate([part.joint[:, at[name]] for name, part in parts.items()], axis=1)
+    cells = first.cells.assign(log_score=density("cells"))
+    return HeldOut(cells, np.concatenate(draws, axis=1), folds, joint)
 
 
 def _of_fold(
@@ -264,8 +320,8 @@ def _of_fold(
     if folder is not None:
         about = json.dumps([shared, fold.name, fold.hold_out])
         path = folder / f"{hashlib.sha256(about.encode()).hexdigest()[:24]}.npz"
-        if path.exists():
-            return _read(path)
+        if (found := _read(path)) is not None:
+            return found
     law = from_specification(json.loads(law_json), LAWS)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -284,11 +340,17 @@ def _write(result: HeldOut, path: Path) -> None:
     partial = path.with_name(f"{path.stem}.{os.getpid()}.partial")
     with partial.open("wb") as file:
         tables = [json.dumps(table.to_dict("list")) for table in (result.cells, result.folds)]
-        np.savez_compressed(file, draws=result.draws, cells=tables[0], folds=tables[1])
+        np.savez_compressed(
+            file, draws=result.draws, joint=result.joint, cells=tables[0], folds=tables[1]
+        )
     partial.replace(path)
 
 
-def _read(path: Path) -> HeldOut:
-    with np.load(path) as file:
-        tables = {k: pd.DataFrame(json.loads(str(file[k]))) for k in ("cells", "folds")}
-        return HeldOut(draws=file["draws"], **tables)
+def _read(path: Path) -> HeldOut | None:
+    """A finished fold; none where there is no file, or a damaged one, which is fitted again."""
+    try:
+        with path.open("rb") as raw, np.load(raw) as file:
+            tables = {k: pd.DataFrame(json.loads(str(file[k]))) for k in ("cells", "folds")}
+            return HeldOut(draws=file["draws"], joint=file["joint"], **tables)
+    except (FileNotFoundError, BadZipFile, EOFError, KeyError, ValueError):
+        return None

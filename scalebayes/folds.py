@@ -24,10 +24,13 @@ class Fold:
     Attributes:
         name: The question in words.
         hold_out: What the law may not see.
+        piece: Which piece of evidence it belongs to: folds that ask about the same scores are one. By default
+            a fold is one of its own.
     """
 
     name: str
     hold_out: tuple[Hidden, ...]
+    piece: str = ""
 
 
 def hidden(table: pd.DataFrame, hold_out: Sequence[Hidden]) -> np.ndarray:
@@ -54,11 +57,12 @@ def larger(observations: Observations, keep: Sequence[int] = (1, 2)) -> list[Fol
 
     Args:
         observations: The tables.
-        keep: How many sizes stay, one fold each where a family has more.
+        keep: How many sizes stay, one fold each where a family has more. Folds of one family are one piece.
     """
     scored = set(observations.scores["model"])
+    measured = observations.models["model"].isin(scored | set(observations.losses["model"]))
     folds = []
-    for family, models in observations.models.groupby("family", sort=False):
+    for family, models in observations.models[measured].groupby("family", sort=False):
         sizes = np.unique(models["params"])
         for k in keep:
             if k >= len(sizes):
@@ -66,7 +70,7 @@ def larger(observations: Observations, keep: Sequence[int] = (1, 2)) -> list[Fol
             names = models.loc[models["params"] > sizes[k - 1], "model"]
             if scored & set(names):
                 size = "size" if k == 1 else f"{k} sizes"
-                folds.append(Fold(f"{family} from its smallest {size}", tuple(names)))
+                folds.append(Fold(f"{family} from its smallest {size}", tuple(names), str(family)))
     return folds
 
 

@@ -60,6 +60,8 @@ def importance(log_lik: np.ndarray, reff: float) -> LeftOut:
         log_lik: Log likelihood of what is left out at the posterior draws, shape (draw,).
         reff: Share of the draws that are effective.
     """
+    if np.ptp(log_lik) < 1e-12:  # the same at every draw
+        return LeftOut(float(log_lik[0]), -np.inf, 0.0)
     return _told(*_smoothed(-log_lik, reff), log_lik, reff)
 
 

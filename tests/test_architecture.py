@@ -33,6 +33,7 @@ FLOORS = [
         "crossvalidation",
         "scoring",
         "moment_matching",
+        "bridge",
         "comparison",
         "trajectories",
         "asked",

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import joblib
@@ -48,8 +49,8 @@ def test_the_larger_models_of_one_family_are_left_out_at_a_time(
 ) -> None:
     found = folds.larger(observations)
     assert len(found) == 12
-    assert found[0] == Fold("f0 from its smallest size", ("f0-1", "f0-2"))
-    assert found[1] == Fold("f0 from its smallest 2 sizes", ("f0-2",))
+    assert found[0] == Fold("f0 from its smallest size", ("f0-1", "f0-2"), "f0")
+    assert found[1] == Fold("f0 from its smallest 2 sizes", ("f0-2",), "f0")
     assert folds.larger(observations, keep=[3]) == []
 
 
@@ -99,6 +100,35 @@ def test_held_out_scores_are_those_of_predict_and_log_score(observations: sb.Obs
     assert cells.loc["f3-2", "distance"].unique() == pytest.approx(decades)
     with pytest.raises(ValueError, match="the fit has seen all its scores"):
         held_out(fit_quietly(sb.SharedIntercept(), observations, **SHORT))
+    with pytest.raises(ValueError, match=r"has seen 60 of these scores, such as f0-0 / arc"):
+        held_out(fit, observations)
+    mix = held_out(sb.Average({"a": fit, "b": fit}, {"a": 0.25, "b": 0.75}))
+    assert mix.folds["log_score"][0] == pytest.approx(held.folds["log_score"][0])
+    assert mix.folds["log_score_se"][0] < held.folds["log_score_se"][0]
+
+
+def test_distance_of_a_model_without_tokens_is_that_of_its_size(
+    observations: sb.Observations,
+) -> None:
+    models = observations.models.copy()
+    models.loc[models["model"] == "f3-2", ["tokens", "flops"]] = np.nan
+    tables = sb.Observations(models, observations.scores)
+    fit = fit_quietly(sb.SharedIntercept(), tables, hold_out=["f3-2"], **SHORT)
+    params = models.set_index("model")["params"]
+    decades = np.log10(params["f3-2"] / params["f3-1"])
+    assert held_out(fit).cells["distance"].unique() == pytest.approx(decades)
+
+
+def test_a_size_without_scores_does_not_stay(observations: sb.Observations) -> None:
+    scores = observations.scores[observations.scores["model"] != "f0-0"]
+    first = folds.larger(sb.Observations(observations.models, scores), keep=[1])[0]
+    assert first == Fold("f0 from its smallest size", ("f0-2",), "f0")
+
+
+def test_models_without_tokens_have_sizes(observations: sb.Observations) -> None:
+    models = observations.models.assign(tokens=np.nan, flops=np.nan)
+    found = averaging.sizes(sb.Observations(models, observations.scores))
+    assert sum(len(names) for _, names in found) == len(models)
 
 
 # --- scoring ------------------------------------------------------------------------------------
@@ -216,6 +246,11 @@ def test_finished_folds_are_read_and_others_fitted(
     np.testing.assert_array_equal(whole.draws[: len(first.cells)], first.draws)
     cross_validate(law, observations, questions[:1], folder=tmp_path, **{**QUICK, "seed": 1})
     assert len(fitted) == 2  # another seed is another fit
+    for file in tmp_path.glob("*.npz"):
+        file.write_bytes(file.read_bytes()[:500])
+    mended = cross_validate(law, observations, questions[:1], folder=tmp_path, **QUICK)
+    assert len(fitted) == 3
+    pd.testing.assert_frame_equal(mended.folds, first.folds.head(1))
 
 
 SCRIPT = """
@@ -384,7 +419,7 @@ def test_what_importance_sampling_cannot_tell_is_refitted(
 
     monkeypatch.setattr(comparison, "importance", with_one_bad)
     found = sb.compare(fits, by="score", moment_match=False)
-    assert np.isnan(found.pareto_k["right"][3])
+    assert found.pareto_k["right"][3] == 0.9
     assert found.held["right"].folds["fold"].tolist() == [found.evidence["fold"][3]]
     assert found.evidence["right"][3] == found.held["right"].folds["log_score"][0]
     assert not found.table["warning"].any()
@@ -396,12 +431,15 @@ def test_the_table_is_that_of_arviz(by_larger: sb.Comparison) -> None:
     import xarray as xr
     from arviz_stats.utils import ELPDData
 
-    evidence = by_larger.evidence.drop(columns=["fold", "n_scores"]) / 40  # no law gets all weight
+    evidence, names = by_larger.evidence.copy(), ["right", "wrong"]
+    evidence[names] /= 40  # no law gets all weight
     n = len(evidence)
     parts, theirs = {}, {}
-    for name, density in evidence.items():
-        values, unknown = density.to_numpy(), np.full(n, np.nan)
-        parts[name] = comparison.Pieces(evidence, values, unknown, unknown, 0.7, np.nan, None)
+    for name in names:
+        values, unknown = evidence[name].to_numpy(), np.full(n, np.nan)
+        parts[name] = comparison.Pieces(
+            evidence, values, unknown, unknown, unknown > 0, np.nan, None
+        )
         theirs[name] = ELPDData(
             "loo", values.sum(), np.sqrt(n * values.var()), 0.0, 100, n, "log", False, 0.7,
             elpd_i=xr.DataArray(values, dims="piece"),
@@ -421,11 +459,11 @@ def test_few_pieces_do_not_make_pseudo_bma_weights(
     found = iter(
         [
             comparison.Pieces(
-                two[["fold", "n_scores"]],
+                two[["fold", "piece", "n_scores"]],
                 two[k].to_numpy(),
                 np.full(2, 0.3),
                 np.full(2, np.nan),
-                np.nan,
+                np.array([k == "wrong", False]),
                 np.nan,
                 None,
             )
@@ -440,6 +478,56 @@ def test_few_pieces_do_not_make_pseudo_bma_weights(
         warnings.simplefilter("error")
         table = sb.compare(fits, method="stacking").table
     np.testing.assert_allclose(table["mcse"], 0.3 * 2**0.5)
+    assert table["warning"].to_dict() == {"right": False, "wrong": True}
+
+
+def test_folds_of_one_family_are_one_piece(fits: dict[str, sb.Fit], tmp_path: Path) -> None:
+    found = sb.compare(fits, keep=[1, 2], folder=tmp_path)
+    assert len(found.evidence) == 12
+    by_family = found.evidence.groupby("piece")[["right", "wrong"]].sum()
+    assert set(by_family.index) == {f"f{i}" for i in range(6)}
+    lower = by_family["right"] - by_family["wrong"]
+    assert (found.table["pieces"] == 6).all()
+    assert found.table["elpd_diff"]["wrong"] == pytest.approx(lower.sum())
+    assert found.table["dse"]["wrong"] == pytest.approx(np.sqrt(6 * lower.var(ddof=0)))
+    one = comparison._table(
+        found.evidence.head(1),
+        {k: replace(_pieces(found, k), unsure=np.array([False])) for k in ("right", "wrong")},
+        "stacking",
+    )
+    assert one[["se", "dse"]].isna().all(axis=None)
+
+
+def _pieces(found: sb.Comparison, name: str) -> comparison.Pieces:
+    unknown = np.full(len(found.evidence), np.nan)
+    density = found.evidence[name].to_numpy()
+    return comparison.Pieces(found.evidence, density, unknown, unknown, unknown > 0, np.nan, None)
+
+
+def test_densities_of_larger_models_come_from_both_fits(
+    by_larger: sb.Comparison, fits: dict[str, sb.Fit], observations: sb.Observations
+) -> None:
+    questions = folds.larger(observations, keep=[1])
+    for name, fit in fits.items():
+        alone = cross_validate(fit.law, observations, questions, **SHORT).folds
+        both = by_larger.held[name].folds
+        error = np.hypot(alone["log_score_se"], both["log_score_se"])
+        trusted = alone["log_score_se"] < 0.2
+        assert trusted.sum() >= 2
+        difference = (both["log_score"] - alone["log_score"])[trusted]
+        assert (difference.abs() < 4 * error[trusted]).all()
+        assert (both["log_score_se"] ** 2).sum() < 0.7 * (alone["log_score_se"] ** 2).sum()
+
+
+def test_a_run_of_another_name_is_left_out_as_a_model(observations: sb.Observations) -> None:
+    models = observations.models.assign(run="run of " + observations.models["model"])
+    tables = sb.Observations(models, observations.scores)
+    fit = fit_quietly(sb.SharedIntercept(), tables, **SHORT)
+    found = comparison.pieces(fit, "model", moment_match=False, refit=False)
+    plain = fit_quietly(sb.SharedIntercept(), observations, **SHORT)
+    expected = comparison.pieces(plain, "model", moment_match=False, refit=False)
+    assert found.labels["fold"][0] == "run of f0-0"
+    np.testing.assert_allclose(found.log_density, expected.log_density)
 
 
 def test_different_rows_are_not_compared(
@@ -448,6 +536,15 @@ def test_different_rows_are_not_compared(
     other = fit_quietly(sb.SharedIntercept(), observations, hold_out=["f2-1"], **SHORT)
     with pytest.raises(ValueError, match=r"not seen the same scores: 4 differ, such as f2-1 / arc"):
         sb.compare({**fits, "other": other})
+    turned = sb.Observations(observations.models, observations.scores[::-1].reset_index(drop=True))
+    other = fit_quietly(sb.SharedIntercept(), turned, **SHORT)
+    with pytest.raises(ValueError, match="the same scores in another order"):
+        sb.average({**fits, "other": other}, {"right": 0.5, "wrong": 0.3, "other": 0.2})
+    scores = observations.scores.copy()
+    scores.loc[5, "score"] += 0.01
+    other = fit_quietly(sb.SharedIntercept(), sb.Observations(observations.models, scores), **SHORT)
+    with pytest.raises(ValueError, match=r"the same scores: 1 differ, such as f0-1 / gsm"):
+        sb.compare({**fits, "other": other}, by="score")
     with pytest.raises(ValueError, match="at least two fits"):
         sb.compare({"right": fits["right"]})
     with pytest.raises(ValueError, match="by must be larger"):

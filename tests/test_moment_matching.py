@@ -76,6 +76,10 @@ def test_nothing_moves_where_the_weights_are_even() -> None:
     assert found.log_density == pytest.approx(np.log(1000) - logsumexp(-log_lik), abs=0.01)
 
 
+def test_what_no_draw_changes_is_told_exactly() -> None:
+    assert importance(np.full(500, -2.5), 0.5) == (-2.5, -np.inf, 0.0)
+
+
 def test_unconstrained_draws_have_the_density_that_was_sampled(fitted: sb.Fit) -> None:
     seen = np.flatnonzero(fitted.design.observed)
     for by, at in (("score", int(seen[5])), ("model", 3)):
