@@ -215,11 +215,15 @@ def _in_processes(
 
 
 def joined(parts: Sequence[HeldOut]) -> HeldOut:
-    """Several held-out parts as one, with as many draws as the part with the fewest."""
+    """Several held-out parts as one, with as many draws as the part with the fewest.
+
+    Of a part with more, evenly spread ones are kept, so that all its chains count.
+    """
     n = min(part.draws.shape[1] for part in parts)
+    kept = [part.draws[:, evenly(part.draws.shape[1], n)] for part in parts]
     return HeldOut(
         pd.concat([part.cells for part in parts], ignore_index=True),
-        np.concatenate([part.draws[:, :n] for part in parts]),
+        np.concatenate(kept),
         pd.concat([part.folds for part in parts], ignore_index=True),
     )
 
