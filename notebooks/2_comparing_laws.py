@@ -125,7 +125,10 @@ pd.concat(rows).round(2)
 # %%
 found = held[best]
 _ = plots.calibration(
-    scoring.scores(found), scoring.coverage(found), sb.calibration(found, by="distance")
+    scoring.scores(found),
+    scoring.coverage(found),
+    scoring.pit_ecdf(found),
+    sb.calibration(found, by="distance"),
 )
 
 # %% [markdown]

@@ -257,14 +257,21 @@ def _code() -> list[str]:
 
 
 def joined(parts: Sequence[HeldOut]) -> HeldOut:
-    """Several held-out parts as one, with as many draws as the part with the fewest."""
-    n, m = (min(getattr(part, k).shape[1] for part in parts) for k in ("draws", "joint"))
-    return HeldOut(
-        pd.concat([part.cells for part in parts], ignore_index=True),
-        np.concatenate([part.draws[:, :n] for part in parts]),
-        pd.concat([part.folds for part in parts], ignore_index=True),
-        np.concatenate([part.joint[:, evenly(part.joint.shape[1], m)] for part in parts]),
+    """Several held-out parts as one, with as many draws as the part with the fewest.
+
+    Of a part with more, evenly spread ones are kept, so that all its chains count.
+    """
+
+    def all_draws(name: str) -> np.ndarray:
+        each = [getattr(part, name) for part in parts]
+        n = min(draws.shape[1] for draws in each)
+        return np.concatenate([draws[:, evenly(draws.shape[1], n)] for draws in each])
+
+    cells, folds = (
+        pd.concat([getattr(part, name) for part in parts], ignore_index=True)
+        for name in ("cells", "folds")
     )
+    return HeldOut(cells, all_draws("draws"), folds, all_draws("joint"))
 
 
 def mixed(parts: Mapping[str, HeldOut], weights: Mapping[str, float]) -> HeldOut:

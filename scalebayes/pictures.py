@@ -90,10 +90,14 @@ def intervals(table: pd.DataFrame) -> Picture:
 
 
 def calibration(held: HeldOut) -> Picture:
-    """How predictions of held-out scores came out: coverage, PIT, and CRPS by distance."""
+    """How predictions of held-out scores came out: coverage, PIT and its ECDF, CRPS by distance."""
     table, groups = scoring.scores(held), scoring.calibration(held, "distance")
     found = scoring.calibration(held).iloc[0]
-    figure = draw.calibration(table, scoring.coverage(held), groups)
+    ecdf = scoring.pit_ecdf(held)
+    figure = draw.calibration(table, scoring.coverage(held), ecdf, groups)
+    away = (ecdf["ecdf"] - ecdf["value"]).to_numpy()
+    furthest = np.abs(away).argmax()
+    inside = ecdf["ecdf"].between(ecdf["lower"], ecdf["upper"]).all()
     bins, _ = np.histogram(table["pit"], np.linspace(0, 1, 11))
     far = "; ".join(
         f"{row['distance']}, {row['crps']:.1f} points and {row['coverage_90']:.0%} of "
@@ -105,7 +109,9 @@ def calibration(held: HeldOut) -> Picture:
         f"Calibration of {plural(len(table), 'held-out score')} of "
         f"{plural(found['models'], 'model')}. {found['coverage_50']:.0%} lie inside the 50% intervals, "
         f"{found['coverage_90']:.0%} inside the 90% intervals. Scores in each tenth of the probability "
-        f"of a smaller score: {', '.join(map(str, bins))}. Mean CRPS and coverage of 90% intervals by "
+        f"of a smaller score: {', '.join(map(str, bins))}. Its distribution is furthest from uniform at "
+        f"{ecdf['value'][furthest]:.2f}, by {away[furthest]:+.2f}, and {'stays in' if inside else 'leaves'} the "
+        f"95% band of independent calibrated scores. Mean CRPS and coverage of 90% intervals by "
         f"decades of compute past the family's largest seen model: {far}.",
     )
 

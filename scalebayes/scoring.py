@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,7 +64,8 @@ def pit(held: HeldOut) -> np.ndarray:
 def energy(held: HeldOut) -> pd.DataFrame:
     """Energy score of all scores of a model together, which the CRPS is for one: fold, model, energy.
 
-    It tells whether predictions of a model's benchmarks err together as the scores do.
+    It tells whether predictions of a model's benchmarks err together as the scores do. It is a distance in
+    as many dimensions as the model has scores, and grows with their number.
     """
     n = held.draws.shape[1]
     draws = held.draws[:, evenly(n, min(ENERGY_DRAWS, n))].astype(float)
@@ -88,12 +91,16 @@ def calibration(held: HeldOut, by: str | None = None) -> pd.DataFrame:
     Returns:
         One row a group: scores and models (their numbers), error, bias and crps in points, energy (of
         a model's scores together, in points), interval_score and width of 90% intervals in points, and
-        coverage_50, coverage_80, coverage_90, coverage_95 as shares.
+        coverage_50, coverage_80, coverage_90, coverage_95 as shares. Energy is a mean over the models of
+        a group, once for each fold, so that all count alike; the others are means over its scores. Where
+        groups split a model, as benchmarks do, the energy of all its scores counts in each group that has
+        one of them.
     """
     prob = (0.5, 0.8, 0.95, 0.9)
     table = scores(held, prob)
-    table = table.merge(energy(held), on=["fold", "model"])
-    group = groups(table, by)
+    group = groups(table, by).rename("group")
+    of_model = ["fold", "model"]
+    members = table[of_model].join(group).drop_duplicates().merge(energy(held), on=of_model)
     inside = {
         f"coverage_{100 * p:g}": table["observed"].between(
             table[f"lower_{100 * p:g}"], table[f"upper_{100 * p:g}"]
@@ -105,13 +112,13 @@ def calibration(held: HeldOut, by: str | None = None) -> pd.DataFrame:
             "error": table["error"],
             "bias": table["median"] - table["observed"],
             "crps": table["crps"],
-            "energy": table["energy"],
             "interval_score": table["interval_score"],
             "width_90": table["upper_90"] - table["lower_90"],
         }
     )
     measured = pd.concat([100 * points, pd.DataFrame(inside).astype(float)], axis=1)
     found = measured.groupby(group, observed=True).mean()
+    found.insert(3, "energy", 100 * members.groupby("group", observed=True)["energy"].mean())
     counts = table.groupby(group, observed=True)["model"].agg(scores="size", models="nunique")
     return counts.join(found).rename_axis(by or "group").reset_index()
 
@@ -151,9 +158,42 @@ def coverage(held: HeldOut, prob: float = 0.95) -> pd.DataFrame:
         Säilynoja, Bürkner and Vehtari, Graphical test for discrete uniformity, 2022.
         https://arxiv.org/abs/2103.10522
     """
-    away = np.abs(2 * pit(held) - 1)
-    found = ecdf_pit(away, ci_prob=prob, n_simulations=1000)
-    return pd.DataFrame(dict(zip(("level", "coverage", "lower", "upper"), found, strict=True)))
+    return _curve(np.abs(2 * pit(held) - 1), prob, ("level", "coverage"))
+
+
+def pit_ecdf(held: HeldOut, prob: float = 0.95) -> pd.DataFrame:
+    """Share of scores whose probability of a smaller one is at most each value.
+
+    It is uniform if predictions are calibrated. Above uniform everywhere, scores fall below what is predicted;
+    above it on the left and below it on the right, intervals are too narrow. `coverage` does not tell the two apart.
+
+    Args:
+        held: Predictions and what was observed.
+        prob: Probability of the band.
+
+    Returns:
+        value, ecdf, and lower and upper: the whole curve of independent scores that are predicted with
+        perfect calibration lies between them with the given probability. For more see `coverage`.
+    """
+    return _curve(pit(held), prob, ("value", "ecdf"))
+
+
+def _curve(values: np.ndarray, prob: float, names: tuple[str, str]) -> pd.DataFrame:
+    """Empirical distribution of values in [0, 1], and its band if they are uniform."""
+    at, lower, upper = _band(len(values), prob)
+    found = np.searchsorted(np.sort(values), at, side="right") / len(values)
+    return pd.DataFrame(
+        dict(zip((*names, "lower", "upper"), (at, found, lower, upper), strict=True))
+    )
+
+
+@functools.lru_cache(maxsize=16)
+def _band(n: int, prob: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where the distribution of n values is taken, and the band of uniform ones there, shape (point,)."""
+    if n > 2:
+        at, _, lower, upper = ecdf_pit(np.zeros(n), ci_prob=prob, n_simulations=1000)
+        return at, lower, upper
+    return np.array([0.5]), np.zeros(1), np.ones(1)  # one or two may lie anywhere
 
 
 def conformal_prob(held: HeldOut, prob: float) -> float:
@@ -168,20 +208,55 @@ def conformal_prob(held: HeldOut, prob: float) -> float:
         prob: Share of scores that intervals should hold.
 
     Returns:
-        The smallest probability whose intervals held ceil((n + 1) prob) of n scores, below one.
+        The smallest probability whose central intervals of the draws held ceil((n + 1) prob) of n scores,
+        below one.
 
     Raises:
-        ValueError: If there are too few held-out scores for so large a share.
+        ValueError: If there are too few held-out scores for so large a share, or too many lie outside all
+            draws, where no interval reaches.
 
     References:
         Romano, Patterson and Candès, Conformalized quantile regression, 2019.
         https://arxiv.org/abs/1905.03222
     """
-    away = np.sort(np.abs(2 * pit(held) - 1))
-    rank = int(np.ceil((len(away) + 1) * prob))
-    if not 0 < prob < 1 or rank > len(away):
+    away = np.sort(_needed(held))
+    n, outside = len(away), int((away >= 1).sum())
+    rank = math.ceil(round((n + 1) * prob, 9))  # 100 * 0.55 is a little more than 55
+    if not 0 < prob < 1 or rank > n:
         raise ValueError(
-            f"{len(away)} held-out scores cannot tell where a share of {prob} of them lies: hold out "
+            f"{n} held-out scores cannot tell where a share of {prob} of them lies: hold out "
             "more, or ask for a smaller share"
         )
-    return float(min(away[rank - 1], 1 - 1 / held.draws.shape[1]))
+    if rank > n - outside:
+        raise ValueError(
+            f"a share of {outside / n:.3g} of the held-out scores ({outside} of {n}) lies outside all "
+            f"{held.draws.shape[1]} draws, so that no interval of draws holds a share of {prob}: the "
+            "predictions are too narrow or biased for this remedy; take another law, or a smaller share"
+        )
+    return float(away[rank - 1])
+
+
+def _needed(held: HeldOut) -> np.ndarray:
+    """Smallest probability of a central interval of the draws that holds each score, shape (score,).
+
+    One where no probability below one will do.
+    """
+    draws = np.sort(held.draws.astype(float), axis=1)
+    observed = held.cells["observed"].to_numpy()
+    tail = np.minimum(_level(draws, observed), _level(-draws[:, ::-1], -observed))
+    return np.clip(1 - 2 * tail, 0, 1)
+
+
+def _level(draws: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """Level of the largest quantile of sorted draws that is not above a value; minus infinity if none is.
+
+    Args:
+        draws: Shape (row, sample).
+        value: Shape (row,).
+    """
+    last = draws.shape[1] - 1
+    rows, below = np.arange(len(draws)), (draws <= value[:, None]).sum(axis=1) - 1
+    at, after = draws[rows, below], draws[rows, np.minimum(below + 1, last)]
+    between = (below >= 0) & (below < last)
+    part = np.divide(value - at, after - at, out=np.zeros(len(draws)), where=between)
+    return np.where(below < 0, -np.inf, (below + part) / max(last, 1))

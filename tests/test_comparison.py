@@ -1,4 +1,4 @@
-"""Held-out scores: folds, refits that go on where they stopped, scoring rules, comparison and averages."""
+"""Held-out scores: folds, refits that go on where they stopped, comparison and averages."""
 
 from __future__ import annotations
 
@@ -15,13 +15,11 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
-import scoringrules
 from conftest import fit_quietly, table
-from scipy.stats import norm
 
 import scalebayes as sb
-from scalebayes import averaging, comparison, folds, moment_matching, scoring
-from scalebayes.crossvalidation import HeldOut, cross_validate, held_out, joined, mixed
+from scalebayes import averaging, comparison, folds, moment_matching
+from scalebayes.crossvalidation import cross_validate, held_out, mixed
 from scalebayes.folds import Fold
 from scalebayes.simulation import simulate
 
@@ -129,91 +127,6 @@ def test_models_without_tokens_have_sizes(observations: sb.Observations) -> None
     models = observations.models.assign(tokens=np.nan, flops=np.nan)
     found = averaging.sizes(sb.Observations(models, observations.scores))
     assert sum(len(names) for _, names in found) == len(models)
-
-
-# --- scoring ------------------------------------------------------------------------------------
-
-
-def gaussian(sd: float, n: int = 2000, n_model: int = 500) -> HeldOut:
-    """Standard normal values, predicted as normal with another standard deviation."""
-    rng = np.random.default_rng(0)
-    cells = pd.DataFrame({"fold": "all", "model": [f"m{i % n_model}" for i in range(n)]})
-    cells = cells.assign(family="f", benchmark="b", observed=rng.normal(size=n), log_score=0.0)
-    cells = cells.assign(distance=np.linspace(0, 2, n), family_size=1)
-    one = pd.DataFrame({"fold": ["all"], "n_models": n_model, "n_scores": n, "log_score": [0.0]})
-    return HeldOut(cells, rng.normal(0, sd, (n, 1000)), one.assign(passed=True, verdict=""))
-
-
-def test_scores_are_the_closed_forms_of_a_normal() -> None:
-    held = gaussian(1.0)
-    found, y = scoring.scores(held), held.cells["observed"].to_numpy()
-    crps = y * (2 * norm.cdf(y) - 1) + 2 * norm.pdf(y) - 1 / np.sqrt(np.pi)
-    np.testing.assert_allclose(found["crps"], crps, atol=0.2)  # of 1000 draws, far out
-    assert found["crps"].mean() == pytest.approx(crps.mean(), abs=3e-3)
-    np.testing.assert_allclose(found["pit"], norm.cdf(y), atol=0.06)
-    z = norm.ppf(0.95)
-    interval = 2 * z + 20 * np.maximum(np.abs(y) - z, 0)
-    np.testing.assert_allclose(found["interval_score"].mean(), interval.mean(), rtol=0.02)
-
-
-def test_an_energy_score_of_one_value_is_its_crps() -> None:
-    held = gaussian(1.0, n=50, n_model=50)
-    thin = held.draws[:, np.linspace(0, 999, 250).round().astype(int)]
-    crps = scoringrules.crps_ensemble(held.cells["observed"].to_numpy(), thin)
-    np.testing.assert_allclose(scoring.energy(held)["energy"], crps, atol=0.02)
-
-
-def test_joint_scores_see_what_marginal_ones_do_not() -> None:
-    """Two values that move together, predicted together and apart, with the same marginals."""
-    rng = np.random.default_rng(1)
-    n = 300
-    shared = rng.normal(size=n)
-    names = [f"m{i}" for i in range(n)]
-    cells = pd.DataFrame({"fold": "a", "model": np.repeat(names, 2), "benchmark": ["x", "y"] * n})
-    cells = cells.assign(family="f", observed=np.repeat(shared, 2), distance=0.0, family_size=1)
-    z = rng.normal(size=(n, 1, 400))
-    together = np.repeat(z, 2, axis=1).reshape(2 * n, 400)
-    apart = np.stack([z[:, 0], rng.permuted(z[:, 0], axis=1)], axis=1).reshape(2 * n, 400)
-    one, other = (HeldOut(cells, d, pd.DataFrame()) for d in (together, apart))
-    a, b = (scoring.scores(h)["crps"].mean() for h in (one, other))
-    assert a == pytest.approx(b, abs=1e-9)
-    assert scoring.energy(one)["energy"].mean() < scoring.energy(other)["energy"].mean() - 0.02
-
-
-@pytest.mark.parametrize(
-    ("sd", "low", "high"), [(1.0, 0.87, 0.93), (0.5, 0.5, 0.65), (2.0, 0.99, 1)]
-)
-def test_coverage_tells_a_wrong_noise_model(sd: float, low: float, high: float) -> None:
-    held = gaussian(sd)
-    row = scoring.calibration(held).iloc[0]
-    assert low <= row["coverage_90"] <= high
-    curve = scoring.coverage(held)
-    at = (curve["level"] - 0.9).abs().idxmin()
-    assert curve["coverage"][at] == pytest.approx(row["coverage_90"], abs=0.02)
-    within = curve["coverage"].between(curve["lower"], curve["upper"])
-    assert within.all() == (sd == 1.0)
-    assert (curve["upper"] - curve["lower"]).max() < 0.1
-    wanted = scoring.conformal_prob(held, 0.9)
-    assert wanted == pytest.approx(2 * norm.cdf(norm.ppf(0.95) / sd) - 1, abs=0.03)
-
-
-def test_calibration_in_groups_counts_every_score_once() -> None:
-    held = gaussian(1.0)
-    held.cells.loc[:99, "distance"] = np.nan
-    found = scoring.calibration(held, by="distance")
-    assert found["distance"].tolist() == [
-        "up to 0.5 decades", "0.5 to 1", "1 to 1.5", "over 1.5", "new family",
-    ]  # fmt: skip
-    assert found["scores"].sum() == 2000
-    assert found["scores"].iloc[-1] == 100
-    with pytest.raises(ValueError, match="by must be one of distance"):
-        scoring.calibration(held, by="colour")
-
-
-def test_few_scores_tell_no_large_share() -> None:
-    few = gaussian(1.0, n=8)
-    with pytest.raises(ValueError, match="8 held-out scores cannot tell"):
-        scoring.conformal_prob(few, 0.9)
 
 
 # --- refits -------------------------------------------------------------------------------------
@@ -551,9 +464,3 @@ def test_different_rows_are_not_compared(
         sb.compare(fits, by="moon")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="method must be stacking"):
         sb.compare(fits, method="vote")  # type: ignore[arg-type]
-
-
-def test_joined_parts_have_as_many_draws_as_the_shortest() -> None:
-    one, other = gaussian(1.0, n=4), gaussian(1.0, n=6)
-    short = HeldOut(other.cells, other.draws[:, :10], other.folds)
-    assert joined([one, short]).draws.shape == (10, 10)

@@ -134,26 +134,48 @@ def held_out_tables():
     coverage = pd.DataFrame({"level": level, "coverage": rng.uniform(size=40)})
     coverage = coverage.assign(lower=level - 0.1, upper=level + 0.1)
     groups = pd.DataFrame({"distance": ["near", "far", "few"], "crps": [1.0, 3.0, 2.0]})
-    return scores, coverage, groups.assign(scores=[30, 40, 8], coverage_90=[0.9, 0.7, 1.0])
+    ecdf = pd.DataFrame({"value": level, "ecdf": rng.uniform(size=40)})
+    ecdf = ecdf.assign(lower=level - 0.2, upper=level + 0.1)
+    return scores, coverage, ecdf, groups.assign(scores=[30, 40, 8], coverage_90=[0.9, 0.7, 1.0])
 
 
 def test_calibration_draws_what_the_tables_say():
-    scores, coverage, groups = held_out_tables()
-    figure = calibration(scores, coverage, groups)
-    one, two, three = figure.axes
+    scores, coverage, ecdf, groups = held_out_tables()
+    figure = calibration(scores, coverage, ecdf, groups)
+    one, two, three, four = figure.axes
     np.testing.assert_array_equal(one.lines[1].get_ydata(), coverage["coverage"])
     assert [p.get_height() for p in two.patches] == [4] * 10
-    assert [p.get_height() for p in three.patches] == [1.0, 3.0, 2.0]
-    near, far, few = (t for t in three.texts if "%" in t.get_text())
+    np.testing.assert_array_equal(three.lines[1].get_xdata(), ecdf["value"])
+    np.testing.assert_array_equal(three.lines[1].get_ydata(), ecdf["ecdf"] - ecdf["value"])
+    band = three.collections[0].get_paths()[0].vertices[:, 1]
+    assert (band.min(), band.max()) == pytest.approx((-0.2, 0.1))
+    assert [p.get_height() for p in four.patches] == [1.0, 3.0, 2.0]
+    near, far, few = (t for t in four.texts if "%" in t.get_text())
     assert (near.get_text(), far.get_text()) == ("90%\nof 30", "70%\nof 40")
     assert [t.get_weight() for t in (near, far, few)] == ["normal", "bold", "normal"]
     assert "40 held-out scores of 40 models" in figure.get_supxlabel()
 
 
-def test_calibration_of_nothing_is_refused():
-    scores, coverage, groups = held_out_tables()
-    with pytest.raises(ValueError, match="a table of groups with at least one row"):
-        calibration(scores, coverage, groups.head(0))
+def test_the_words_of_calibration_stay_on_the_page_and_off_one_another():
+    figure = calibration(*held_out_tables())
+    figure.draw_without_rendering()
+    page = figure.bbox
+    outer = [ax.get_tightbbox() for ax in figure.axes]
+    caption = figure._supxlabel.get_window_extent()
+    for k, box in enumerate(outer):
+        assert not caption.overlaps(box)
+        assert not any(box.overlaps(other) for other in outer[k + 1 :])
+    for box in (*outer, caption):
+        assert page.x0 <= box.x0 < box.x1 <= page.x1
+        assert page.y0 <= box.y0 < box.y1 <= page.y1
+
+
+@pytest.mark.parametrize("name", ["scores", "coverage", "ecdf", "groups"])
+def test_calibration_of_nothing_is_refused(name):
+    names = ("scores", "coverage", "ecdf", "groups")
+    tables = dict(zip(names, held_out_tables(), strict=True))
+    with pytest.raises(ValueError, match=f"a table of {name} with at least one row"):
+        calibration(**{**tables, name: tables[name].head(0)})
 
 
 GROUPS = pd.DataFrame(
