@@ -24,10 +24,10 @@ import scalebayes as sb
 from benchmarks.runs import options, report, sizes
 from benchmarks.sloth_data import BENCHMARKS, protocol
 from scalebayes.averaging import pseudo_bma, stacking
-from scalebayes.comparison import densities, with_both
-from scalebayes.crossvalidation import HeldOut, joined, mixed
 from scalebayes.diagnostics import ConvergenceWarning
+from scalebayes.evidence import densities, with_both
 from scalebayes.folds import Fold
+from scalebayes.heldout import HeldOut, joined, mixed
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from scalebayes.budgets import Budget, smallest_budget
     from scalebayes.comparison import Comparison, compare
     from scalebayes.conditioning import condition
-    from scalebayes.crossvalidation import HeldOut, cross_validate, held_out
+    from scalebayes.crossvalidation import cross_validate
     from scalebayes.experiments import next_run
+    from scalebayes.heldout import HeldOut, held_out
     from scalebayes.identification import Identifiability, identifiability
     from scalebayes.inference import fit
     from scalebayes.laws import (
@@ -59,9 +60,9 @@ _HOME = {
     "Comparison": "comparison",
     "compare": "comparison",
     "condition": "conditioning",
-    "HeldOut": "crossvalidation",
+    "HeldOut": "heldout",
     "cross_validate": "crossvalidation",
-    "held_out": "crossvalidation",
+    "held_out": "heldout",
     "next_run": "experiments",
     "Identifiability": "identification",
     "identifiability": "identification",

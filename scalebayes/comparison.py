@@ -8,35 +8,16 @@ only. The two may disagree.
 from __future__ import annotations
 
 import functools
-import json
 import warnings
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 
-import jax
 import numpy as np
 import pandas as pd
-from arviz_stats.base import array_stats
-from numpyro import handlers
-from scipy.special import logsumexp
 
 from scalebayes.averaging import check_same_scores, pseudo_bma, stacking
-from scalebayes.bridge import log_evidence
-from scalebayes.crossvalidation import HeldOut, cross_validate, mixed
-from scalebayes.folds import (
-    Fold,
-    each_family,
-    each_model,
-    each_score,
-    hidden,
-    larger,
-    whole_models,
-)
-from scalebayes.laws import LAWS
-from scalebayes.laws.law import from_specification, specification
-from scalebayes.moment_matching import ENOUGH, importance, matched
-from scalebayes.observations import Observations
-from scalebayes.programs import over_draws
+from scalebayes.evidence import pieces
+from scalebayes.heldout import HeldOut, mixed
 from scalebayes.rules import quoted
 from scalebayes.validation import plural
 
@@ -44,14 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from scalebayes.design import Design
+    from scalebayes.evidence import Pieces
     from scalebayes.posterior import Fit
 
 By = Literal["larger", "family", "model", "score"]
 Method = Literal["stacking", "pseudo-bma"]
-
-UNSURE = 0.5
-"""Above this Monte Carlo error a joint density rests on a few draws, and its error is not known either."""
 
 FEW = 5
 """Fewer pieces hardly tell how much differences between laws vary, which pseudo-BMA+ relies on."""
@@ -174,167 +152,6 @@ def compare(
     pareto_k = labels[["fold"]].assign(**{n: p.pareto_k for n, p in found.items()})
     held = {name: p.held for name, p in found.items() if p.held is not None}
     return Comparison(by, _table(evidence, found, method), evidence, pareto_k, held)
-
-
-@dataclass(frozen=True)
-class Pieces:
-    """What one law says of each piece.
-
-    Attributes:
-        labels: One row a fold: fold, piece and n_scores.
-        log_density: Log of the joint predictive density of its scores, shape (fold,).
-        mcse: Monte Carlo standard error of that.
-        pareto_k: Pareto k of importance sampling, NaN where there was none.
-        unsure: Whether a density cannot be told from the draws there are.
-        p: How much lower the densities are than with the folds seen; NaN where all are refitted.
-        held: Predictions by refits.
-    """
-
-    labels: pd.DataFrame
-    log_density: np.ndarray
-    mcse: np.ndarray
-    pareto_k: np.ndarray
-    unsure: np.ndarray
-    p: float
-    held: HeldOut | None
-
-
-def pieces(
-    fit: Fit,
-    by: str,
-    keep: Sequence[int] = (1, 2),
-    moment_match: bool = True,
-    refit: bool = True,
-    folder: str | Path | None = None,
-    jobs: int = 1,
-    progress: Callable[[int, int], None] | None = None,
-) -> Pieces:
-    """The pieces of one law; for the arguments see `compare`."""
-    observations = _seen(fit)
-
-    def again(folds: Sequence[Fold]) -> HeldOut:
-        return cross_validate(
-            fit.law, observations, folds, folder=folder, jobs=jobs, progress=progress,
-            staged=fit.provenance["staged"], **fit.provenance["settings"],
-        )  # fmt: skip
-
-    folds = {
-        "larger": lambda: larger(observations, keep),
-        "family": lambda: each_family(observations),
-        "model": lambda: each_model(observations),
-        "score": lambda: each_score(observations),
-    }[by]()
-    labels, none = _labels(folds, observations), np.full(len(folds), np.nan)
-    checkpoints = observations.models["run"].duplicated().any()
-    if by in ("larger", "family") or (by == "model" and (observations.domains or checkpoints)):
-        found = again(folds)
-        if not observations.domains:
-            found = with_both(found, densities(fit, folds))
-        density, mcse = found.folds[["log_score", "log_score_se"]].to_numpy().T
-        return Pieces(labels, density, mcse, none, mcse > UNSURE, np.nan, found)
-    if fit.provenance["staged"]:
-        raise ValueError(
-            "a fit in stages has no posterior to leave single scores out of: compare by larger, family "
-            "or model"
-        )
-    log_lik = densities(fit, folds)
-    flat = log_lik.reshape(-1, len(folds))
-    n = len(flat)
-    reff = effective(log_lik) / n
-    told = np.array([importance(*own) for own in zip(flat.T, reff, strict=True)])
-    density, pareto_k, mcse = told.T  # views
-    if moment_match and (pareto_k > ENOUGH).any():
-        move = np.flatnonzero(pareto_k > ENOUGH)
-        where = {name: i for i, name in enumerate(fit.design.labels("model"))}
-        at = [i if by == "score" else where[str(folds[i].hold_out[0])] for i in move]
-        told[move] = matched(fit, by, np.array(at), flat[:, move], reff[move])
-    unsure = pareto_k > min(1 - 1 / np.log10(n), 0.7)
-    held = None
-    if refit and unsure.any():
-        held = again([folds[i] for i in np.flatnonzero(unsure)])
-        held = held if observations.domains else with_both(held, log_lik[..., unsure])
-        density[unsure], mcse[unsure] = held.folds[["log_score", "log_score_se"]].to_numpy().T
-        unsure = unsure & (mcse > UNSURE)
-    p = float((logsumexp(flat, axis=0) - np.log(n) - density).sum())
-    return Pieces(labels, density, mcse, pareto_k, unsure, p, held)
-
-
-def _labels(folds: Sequence[Fold], observations: Observations) -> pd.DataFrame:
-    """One row a fold: its name, the piece of evidence it belongs to, and how many scores it hides."""
-    return pd.DataFrame(
-        {
-            "fold": [fold.name for fold in folds],
-            "piece": [fold.piece or fold.name for fold in folds],
-            "n_scores": [int(hidden(observations.scores, f.hold_out).sum()) for f in folds],
-        }
-    )
-
-
-def with_both(held: HeldOut, log_density: np.ndarray) -> HeldOut:
-    """Predictions by refits, whose joint densities come from the refits and the fit to all scores together.
-
-    Args:
-        held: Predictions of folds by refits of a law without losses.
-        log_density: Joint log density of each fold's scores at the draws of the fit to all scores, as
-            `densities` gives it, shape (chain, draw, fold).
-    """
-    after = log_density.reshape(-1, len(held.folds)).T
-    counts = zip(held.folds["joint_ess"], effective(log_density), strict=True)
-    found = [log_evidence(*own) for own in zip(held.joint, after, counts, strict=True)]
-    log_score, error = np.array(found).T
-    return replace(held, folds=held.folds.assign(log_score=log_score, log_score_se=error))
-
-
-def effective(log_density: np.ndarray) -> np.ndarray:
-    """How many independent draws of shape (chain, draw, fold) are worth, shape (fold,)."""
-    n = log_density[..., 0].size
-    if (np.ptp(log_density, axis=(0, 1)) == 0).all():
-        return np.full(log_density.shape[2], float(n))
-    ess = array_stats.ess(log_density, chain_axis=0, draw_axis=1, method="bulk")
-    return np.minimum(np.nan_to_num(ess, nan=n), n)
-
-
-def densities(fit: Fit, folds: Sequence[Fold]) -> np.ndarray:
-    """Joint log density of each fold's scores, given the others, at each draw, (chain, draw, fold).
-
-    A fold hides whole models, or a single score.
-    """
-    if all(isinstance(fold.hold_out[0], tuple) for fold in folds):
-        return fit.tree["log_likelihood"]["score"].to_numpy()
-    joint = joint_of_models(fit)
-    at = {name: i for i, name in enumerate(fit.design.labels("model"))}
-    own = [[at[str(model)] for model in fold.hold_out] for fold in folds]
-    return np.stack([joint[..., models].sum(-1) for models in own], axis=-1)
-
-
-def _seen(fit: Fit) -> Observations:
-    """The observations of a fit without what it holds out."""
-    own = fit.observations
-    models = whole_models(fit.held_out)
-    own = own.without(models=models) if models else own
-    kept = own.scores[~hidden(own.scores, fit.held_out)]
-    return Observations(own.models, kept, own.losses, own.mixtures)
-
-
-def joint_of_models(fit: Fit) -> np.ndarray:
-    """Joint log density of each model's scores at each draw, shape (chain, draw, model)."""
-    run = _of_models(json.dumps(specification(fit.law)))
-    sizes = fit.tree["posterior"].sizes
-    with jax.enable_x64(fit.provenance["settings"]["x64"]):
-        return np.asarray(run(fit.draws(), fit.design)).reshape(sizes["chain"], sizes["draw"], -1)
-
-
-@functools.lru_cache(maxsize=16)
-def _of_models(law_json: str) -> Callable[..., Any]:
-    """Compiled: draws and a design to the joint log density of each model's scores."""
-    law = from_specification(json.loads(law_json), LAWS)
-
-    def one(values: dict[str, Any], design: Design) -> Any:
-        model = handlers.substitute(handlers.seed(law, 0), values)
-        site = handlers.trace(model).get_trace(design)["score"]
-        return site["fn"].of_models(design.score)
-
-    return over_draws(one, 1)
 
 
 def _table(evidence: pd.DataFrame, found: Mapping[str, Pieces], method: Method) -> pd.DataFrame:

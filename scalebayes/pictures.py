@@ -9,7 +9,7 @@ import numpy as np
 
 from scalebayes import demo, scoring, trajectories
 from scalebayes import plots as draw
-from scalebayes.crossvalidation import held_out
+from scalebayes.heldout import held_out
 from scalebayes.identification import identifiability as identify
 from scalebayes.plots.axes import short
 from scalebayes.rules import quoted, suggestion
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from scalebayes.cells import Quantity
-    from scalebayes.crossvalidation import HeldOut
+    from scalebayes.heldout import HeldOut
     from scalebayes.identification import Identifiability
     from scalebayes.posterior import Fit
 

@@ -30,10 +30,12 @@ FLOORS = [
     },
     {"covariances", "unconstrained", "remedies", "identification"},
     {
+        "heldout",
         "crossvalidation",
         "scoring",
         "moment_matching",
         "bridge",
+        "evidence",
         "comparison",
         "trajectories",
         "asked",

@@ -7,7 +7,7 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal, norm
 
 from scalebayes.bridge import log_evidence
-from scalebayes.comparison import UNSURE
+from scalebayes.evidence import UNSURE
 
 
 def evidence(dim: int, sd: float, seed: int, n: int = 2000) -> tuple[float, float, float, float]:

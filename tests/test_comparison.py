@@ -18,9 +18,10 @@ import pytest
 from conftest import fit_quietly, table
 
 import scalebayes as sb
-from scalebayes import averaging, comparison, folds, moment_matching
-from scalebayes.crossvalidation import cross_validate, held_out, mixed
+from scalebayes import averaging, comparison, evidence, folds, moment_matching
+from scalebayes.crossvalidation import cross_validate
 from scalebayes.folds import Fold
+from scalebayes.heldout import held_out, mixed
 from scalebayes.simulation import simulate
 
 SHORT = {"seed": 0, "draws": 200, "warmup": 200}
@@ -330,7 +331,7 @@ def test_what_importance_sampling_cannot_tell_is_refitted(
         found = moment_matching.importance(log_lik, reff)
         return found._replace(pareto_k=0.9 if next(calls) % 72 == 3 else 0.1)
 
-    monkeypatch.setattr(comparison, "importance", with_one_bad)
+    monkeypatch.setattr(evidence, "importance", with_one_bad)
     found = sb.compare(fits, by="score", moment_match=False)
     assert found.pareto_k["right"][3] == 0.9
     assert found.held["right"].folds["fold"].tolist() == [found.evidence["fold"][3]]
@@ -344,20 +345,18 @@ def test_the_table_is_that_of_arviz(by_larger: sb.Comparison) -> None:
     import xarray as xr
     from arviz_stats.utils import ELPDData
 
-    evidence, names = by_larger.evidence.copy(), ["right", "wrong"]
-    evidence[names] /= 40  # no law gets all weight
-    n = len(evidence)
+    table, names = by_larger.evidence.copy(), ["right", "wrong"]
+    table[names] /= 40  # no law gets all weight
+    n = len(table)
     parts, theirs = {}, {}
     for name in names:
-        values, unknown = evidence[name].to_numpy(), np.full(n, np.nan)
-        parts[name] = comparison.Pieces(
-            evidence, values, unknown, unknown, unknown > 0, np.nan, None
-        )
+        values, unknown = table[name].to_numpy(), np.full(n, np.nan)
+        parts[name] = evidence.Pieces(table, values, unknown, unknown, unknown > 0, np.nan, None)
         theirs[name] = ELPDData(
             "loo", values.sum(), np.sqrt(n * values.var()), 0.0, 100, n, "log", False, 0.7,
             elpd_i=xr.DataArray(values, dims="piece"),
         )  # fmt: skip
-    ours = comparison._table(evidence, parts, "pseudo-bma")
+    ours = comparison._table(table, parts, "pseudo-bma")
     expected = arviz_stats.compare(theirs, method="bb-pseudo-bma").loc[ours.index]
     for column in ("rank", "elpd", "elpd_diff", "dse"):
         np.testing.assert_allclose(ours[column], expected[column], err_msg=column)
@@ -371,7 +370,7 @@ def test_few_pieces_do_not_make_pseudo_bma_weights(
     two = by_larger.evidence.head(2)
     found = iter(
         [
-            comparison.Pieces(
+            evidence.Pieces(
                 two[["fold", "piece", "n_scores"]],
                 two[k].to_numpy(),
                 np.full(2, 0.3),
@@ -411,10 +410,10 @@ def test_folds_of_one_family_are_one_piece(fits: dict[str, sb.Fit], tmp_path: Pa
     assert one[["se", "dse"]].isna().all(axis=None)
 
 
-def _pieces(found: sb.Comparison, name: str) -> comparison.Pieces:
+def _pieces(found: sb.Comparison, name: str) -> evidence.Pieces:
     unknown = np.full(len(found.evidence), np.nan)
     density = found.evidence[name].to_numpy()
-    return comparison.Pieces(found.evidence, density, unknown, unknown, unknown > 0, np.nan, None)
+    return evidence.Pieces(found.evidence, density, unknown, unknown, unknown > 0, np.nan, None)
 
 
 def test_densities_of_larger_models_come_from_both_fits(
@@ -436,9 +435,9 @@ def test_a_run_of_another_name_is_left_out_as_a_model(observations: sb.Observati
     models = observations.models.assign(run="run of " + observations.models["model"])
     tables = sb.Observations(models, observations.scores)
     fit = fit_quietly(sb.SharedIntercept(), tables, **SHORT)
-    found = comparison.pieces(fit, "model", moment_match=False, refit=False)
+    found = evidence.pieces(fit, "model", moment_match=False, refit=False)
     plain = fit_quietly(sb.SharedIntercept(), observations, **SHORT)
-    expected = comparison.pieces(plain, "model", moment_match=False, refit=False)
+    expected = evidence.pieces(plain, "model", moment_match=False, refit=False)
     assert found.labels["fold"][0] == "run of f0-0"
     np.testing.assert_allclose(found.log_density, expected.log_density)
 

@@ -19,7 +19,7 @@ from conftest import HELD_OUT
 
 import scalebayes as sb
 from scalebayes import datasets, demo, pictures
-from scalebayes.crossvalidation import held_out
+from scalebayes.heldout import held_out
 
 EVIL = "<script>alert('x')</script> & \"co\""
 ASKED = pd.DataFrame(

@@ -18,7 +18,7 @@ from scipy.stats import beta, multivariate_normal, norm, rice
 
 import scalebayes as sb
 from scalebayes import pictures, prediction, scoring
-from scalebayes.crossvalidation import HeldOut, joined
+from scalebayes.heldout import HeldOut, joined
 from scalebayes.likelihoods import Noisy
 from scalebayes.prediction import summary
 

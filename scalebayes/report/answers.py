@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from scalebayes import demo, diagnostics, identification, pictures, scoring
-from scalebayes.crossvalidation import held_out
+from scalebayes.heldout import held_out
 from scalebayes.prediction import predict
 from scalebayes.report.section import Section
 from scalebayes.rules import quoted
