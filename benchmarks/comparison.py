@@ -6,7 +6,8 @@ On the published protocol of Sloth, of each group of families only the smallest 
 is fitted once to all scores, for leave-one-out by single scores, and once for each group. The average
 predicts a group with weights from the other groups alone, by pseudo-BMA+ and by stacking: it has not been told
 which law is best.
-Scores whose Pareto k is above 0.7 are counted; `--refit` fits again without each of them. Writes laws.csv,
+Scores whose Pareto k is above 0.7 are counted; `--match` moves draws for each of them, and `--refit` fits
+again where that does not help. Writes laws.csv,
 distance.csv (coverage by extrapolation distance), folds.csv and summary.json.
 """
 
@@ -43,6 +44,7 @@ LAWS = {
 def main() -> None:
     parser = options(__doc__, draws=2000, warmup=700, chains=2)
     parser.add_argument("--leaderboard", choices=BENCHMARKS, default="v1")
+    parser.add_argument("--match", action="store_true", help="match moments where k is above 0.7")
     parser.add_argument("--refit", action="store_true", help="where leave-one-out cannot tell")
     args = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)  # verdicts are reported
@@ -50,7 +52,8 @@ def main() -> None:
     observations, groups = protocol(args.leaderboard, 1, joint=False)
     folds = [Fold(" + ".join(g.families), g.hidden) for g in groups]
     fits = {k: sb.fit(law, observations, seed=0, **sizes(args)) for k, law in LAWS.items()}
-    loo = sb.compare(fits, by="score", refit=args.refit, folder=args.out / "folds")
+    settings = {"moment_match": args.match, "refit": args.refit, "folder": args.out / "folds"}
+    loo = sb.compare(fits, by="score", **settings)
     print(loo.table.round(2).to_string(), flush=True)
     held = {}
     for name, law in LAWS.items():

@@ -55,7 +55,7 @@ for name, fit in fits.items():
 # ## Leave out a score
 #
 # Nothing is fitted again: draws are reweighted as if a score had not been seen (Pareto-smoothed
-# importance sampling), and where that is unsure, moved to where they would lie without it. `elpd`
+# importance sampling), and where that cannot tell, moved to where they would lie without it. `elpd`
 # sums the log densities of all scores, each left out in its turn; higher is better. `elpd_diff` is
 # the distance to the best law, `dse` its standard error.
 

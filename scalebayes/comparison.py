@@ -104,7 +104,7 @@ def compare(
             (models of a law with losses: by refits).
         keep: For `larger`, how many sizes of the family stay, one fold each.
         moment_match: Whether to move the draws of the parameters that a model, or score, is about to
-            where they would lie without it, where Pareto k is above one half.
+            where they would lie without it, where importance sampling cannot tell otherwise.
         refit: Whether to refit without the models, or scores, that importance sampling cannot tell.
         method: How weights are made, see `averaging.pseudo_bma` and `averaging.stacking`. The default is nearly
             the best law alone where one clearly is; stacking spreads the weights wider, for laws that each
