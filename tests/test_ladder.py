@@ -17,6 +17,7 @@ from scipy.special import expit, logit
 import scalebayes as sb
 from scalebayes import averaging, curves, design, levels
 from scalebayes.cells import design_of_models
+from scalebayes.evidence import pieces
 from scalebayes.laws.losses import Drive, away
 from scalebayes.simulation import simulate
 
@@ -239,6 +240,8 @@ def test_staged_fits_are_the_joint_one_where_all_losses_were_observed(fitted: sb
         assert (one["median"] - other["median"]).abs().max() < 0.4 * one["sd"].max()
         np.testing.assert_allclose(other["sd"], one["sd"], rtol=0.5)
     assert staged.provenance["staged"]
+    with pytest.raises(ValueError, match="a fit in stages has no posterior to leave single scores"):
+        pieces(staged, "score")
 
 
 def test_in_staged_fits_scores_do_not_tell_of_losses() -> None:

@@ -84,6 +84,8 @@ def test_scores_of_a_law_of_losses_are_refused(fitted: sb.Fit) -> None:
 
 
 def test_there_are_no_scores_to_replicate(fitted: sb.Fit) -> None:
+    with pytest.raises(ValueError, match="'one', 'other' saw no scores"):
+        sb.compare({"one": fitted, "other": fitted})
     with pytest.raises(ValueError, match="the fit is of losses alone"):
         sb.posterior_predictive(fitted)
 
