@@ -78,6 +78,7 @@ def test_compare_passes_on_what_is_asked_and_prints_the_table(folder, capsys, mo
     table = pd.DataFrame({"rank": [0, 1], "elpd": [-1.5, np.nan]}, index=["twin", "all"])
     table = table.assign(p=0.5, se=0.25)
     evidence = pd.DataFrame({"fold": ["f0 from its smallest size"], "all": -2.0, "twin": -1.5})
+    pareto_k = evidence.assign(all=0.6, twin=np.nan)
     asked = []
 
     def compare(fits, *, progress, **settings):
@@ -85,7 +86,7 @@ def test_compare_passes_on_what_is_asked_and_prints_the_table(folder, capsys, mo
         for name in fits:
             for done in range(4):
                 progress(name, done, 3)
-        return Comparison(settings["by"], table, evidence, evidence, {})
+        return Comparison(settings["by"], table, evidence, pareto_k, {})
 
     monkeypatch.setattr(sb, "compare", compare)
     monkeypatch.setattr("scalebayes.verbs.judging.shows_progress", lambda json: not json)
@@ -119,6 +120,7 @@ def test_compare_passes_on_what_is_asked_and_prints_the_table(folder, capsys, mo
             {"law": "all", "rank": 1, "elpd": None, "p": 0.5, "se": 0.25},
         ],
         "evidence": [{"fold": "f0 from its smallest size", "all": -2.0, "twin": -1.5}],
+        "pareto_k": [{"fold": "f0 from its smallest size", "all": 0.6, "twin": None}],
     }  # fmt: skip
     assert err == "comparing all, twin by larger\n"
 

@@ -177,6 +177,7 @@ def compare(
     table = found.table.rename_axis("law").reset_index()
     write_csv(table, csv)
     if json:
-        print_json({"by": by, "comparison": table, "evidence": found.evidence})
+        told = {"comparison": table, "evidence": found.evidence, "pareto_k": found.pareto_k}
+        print_json({"by": by, **told})
         return
     tables.show(table.drop(columns=["rank", "p", "se"]))  # which a narrow terminal has no room for
