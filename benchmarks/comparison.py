@@ -140,7 +140,7 @@ def one_fold(held: HeldOut, k: int) -> HeldOut:
     """The k-th fold alone."""
     folds = held.folds.iloc[[k]]
     rows = (held.cells["fold"] == folds["fold"].iloc[0]).to_numpy()
-    return HeldOut(held.cells[rows], held.draws[rows], folds, held.joint[[k]])
+    return HeldOut(held.cells[rows], held.draws[rows], folds)
 
 
 if __name__ == "__main__":

@@ -176,16 +176,16 @@ larger.evidence.round(1)
 
 # %% [markdown]
 # To leave-one-out *compute* is plainly worst, by several standard errors. Ask for the larger
-# models, and the matter is open: the difference is not clear of its error, and that error rests on
-# two `pieces`, so that it is hardly one.
+# models, and there is no error to set the difference against: all runs are of one family, and what
+# its two folds ask about overlaps, so that they are one of the `pieces`.
 #
-# The pieces themselves say more than their sum. From two sizes, *compute* holds its own: eight
+# The folds themselves say more than their sum. From two sizes, *compute* holds its own: eight
 # runs say little of one slope on size, one on tokens and one on their product, and a law with a
 # single slope has less to get wrong. From three sizes the two others are ahead. What is true of
 # leave-one-out is true of every
 # comparison: *it tells which law is best with as much as it had seen*. Leave-one-out has always
 # seen nearly all there is, on every side. With two sizes a law has seen less than we shall give it
-# when it counts, which is all four. So read the pieces as a trend, the last as the most to the
+# when it counts, which is all four. So read the folds as a trend, the last as the most to the
 # point.
 #
 # Which curve, logistic or with a bend? Neither question tells: inside the table both curves run
@@ -203,7 +203,7 @@ folds.merge(rows[["fold", *shown]], on="fold").round(2)
 
 # %% [markdown]
 # The trend went on. Here leave-one-out had been right about *compute*, if for reasons of its own,
-# and the sum of two pieces too timid. And all laws have a bias of one sign: two runs of one recipe
+# and the sum of the two folds too timid. And all laws have a bias of one sign: two runs of one recipe
 # err together, and are one case rather than sixteen. (For a ladder there are better laws than
 # these, which go through the loss: notebook 4.)
 #
@@ -212,8 +212,8 @@ folds.merge(rows[["fold", *shown]], on="fold").round(2)
 # One need not choose. `weights` are shares in an average; `sb.average` takes the place of a fit in
 # predictions, and its intervals widen where laws disagree. By default weights are those of pseudo-BMA, which go to
 # one law where it is clearly best, as on the first table. For the ladder we have asked for
-# `method="stacking"`: it begins with equal shares and has to be talked out of them by the pieces,
-# of which there are two.
+# `method="stacking"`: it begins with equal shares and has to be talked out of them by the
+# evidence, of which there is one piece.
 
 # %%
 average = sb.average(fits, larger.weights)
@@ -230,7 +230,7 @@ print({name: round(weight, 2) for name, weight in average.weights.items()})
 # ## Answer
 #
 # **Which law?** On the table of families the one with skills, by every question. On the ladder an
-# average: two pieces do not tell more.
+# average: one piece does not tell more.
 #
 # **Does leave-one-out tell?** It tells how well a law fills gaps. Where laws differ much, as on the
 # first table, any way to ask will do, and leave-one-out is cheap. Where they differ little it is
@@ -238,8 +238,8 @@ print({name: round(weight, 2) for name, weight in average.weights.items()})
 # law for a prediction beyond the table,
 #
 # - ask for what you will use: `compare` leaves out the larger by default;
-# - count pieces, not scores: a family, or a size, is one;
-# - look at the pieces, not at their sum alone: the ones that had seen most are closest to your
+# - count pieces, not scores: a family is one;
+# - look at the folds, not at their sum alone: the ones that had seen most are closest to your
 #   question;
 # - do not take a small lead for a choice: average, with the weights;
 # - look at intervals by distance before you believe the winner. The best of several laws may

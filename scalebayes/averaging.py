@@ -42,14 +42,8 @@ def average(fits: Mapping[str, Fit], weights: Mapping[str, float]) -> Average:
 
 
 def check_same_scores(fits: Mapping[str, Fit]) -> None:
-    """Refuse fits that have seen different scores, or models, or the same ones in another order."""
-    inputs = ["model", "family", "params", "tokens"]
-
-    def seen(fit: Fit) -> pd.DataFrame:
-        own = fit.observations
-        return own.scores[fit.seen][["model", "benchmark", "score"]].merge(own.models[inputs])
-
-    tables = {name: seen(fit) for name, fit in fits.items()}
+    """Refuse fits that have seen different scores, or scores of other models, or in another order."""
+    tables = {name: fit.seen_scores.reset_index(drop=True) for name, fit in fits.items()}
     (first, expected), *others = tables.items()
     for name, found in others:
         both = expected.merge(found, how="outer", indicator=True)

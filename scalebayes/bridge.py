@@ -41,7 +41,8 @@ def log_evidence(
         first, second = (logsumexp(t) - np.log(t.size) for t in terms(log_r))
         return float(first - second - log_r)
 
-    ends = min(before.min(), after.min()) - 1.0, max(before.max(), after.max()) + 1.0
+    finite = [v[np.isfinite(v)] for v in (before, after)]
+    ends = min(v.min() for v in finite) - 1.0, max(v.max() for v in finite) + 1.0
     log_r = float(brentq(excess, *ends, xtol=1e-6))
     relative = [np.exp(t - logsumexp(t) + np.log(t.size)) for t in terms(log_r)]  # of mean one
     return log_r, float(np.sqrt(sum(g.var() / n for g, n in zip(relative, effective, strict=True))))

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from scalebayes.averaging import check_same_scores, pseudo_bma, stacking
-from scalebayes.evidence import pieces
+from scalebayes.evidence import folds_of, pieces
 from scalebayes.heldout import HeldOut, mixed
 from scalebayes.rules import quoted
 from scalebayes.validation import plural
@@ -41,12 +41,12 @@ class Comparison:
 
     Attributes:
         by: What was left out at a time: `larger`, `family`, `model` or `score`.
-        table: As ArviZ's, best law first: rank, elpd (sum of log predictive densities), p,
+        table: As ArviZ's, best law first: rank, elpd (sum of log predictive densities over the pieces of
+            evidence; folds of one family ask about the same scores, and their mean is one piece), p,
             elpd_diff (how much lower than the best) and its standard error dse, se, mcse (Monte Carlo
-            standard error of elpd: more draws make it smaller), weight, warning (a density that cannot
-            be told from the draws there are), pieces (how many se and dse rest on: folds of one family
-            ask about the same scores, and are one), and failed (how many of the law's refits do not pass
-            their checks).
+            standard error of elpd, as if folds had no draws in common: more draws make it smaller),
+            weight, warning (a density that cannot be told from the draws there are), pieces (how many
+            se and dse rest on), and failed (how many of the law's refits do not pass their checks).
         evidence: One row a fold: fold, piece, n_scores, and a column a law with the log of its joint
             predictive density of the scores of that fold.
         pareto_k: Pareto k of importance sampling, a row a fold and a column a law, also of what was fitted
@@ -135,6 +135,13 @@ def compare(
     if empty := [name for name, fit in fits.items() if not fit.seen.any()]:
         raise ValueError(f"{quoted(empty)} saw no scores, which laws are compared by")
     check_same_scores(fits)
+    (first, expected), *others = ((k, folds_of(fit, by, keep)) for k, fit in fits.items())
+    for name, folds in others:
+        if folds != expected:
+            raise ValueError(
+                f"{first!r} and {name!r} differ in models without scores, and so in what is left out: "
+                "fit both to the same table"
+            )
     settings = (keep, moment_match, refit, folder, jobs)
     found = {
         name: pieces(fit, by, *settings, progress and functools.partial(progress, name))
@@ -157,7 +164,8 @@ def compare(
 def _table(evidence: pd.DataFrame, found: Mapping[str, Pieces], method: Method) -> pd.DataFrame:
     """The table of a comparison, best law first."""
     names = list(found)
-    density = evidence.groupby("piece", sort=False)[names].sum().to_numpy()
+    density = evidence.groupby("piece", sort=False)[names].mean().to_numpy()
+    share = 1 / evidence.groupby("piece")["piece"].transform("size").to_numpy()
     n, elpd = len(density), density.sum(axis=0)
     lower = density[:, [elpd.argmax()]] - density
     refits = [
@@ -171,7 +179,7 @@ def _table(evidence: pd.DataFrame, found: Mapping[str, Pieces], method: Method) 
             "weight": {"stacking": stacking, "pseudo-bma": pseudo_bma}[method](density),
             "se": np.sqrt(n * density.var(axis=0)) if n > 1 else np.nan,
             "dse": np.sqrt(n * lower.var(axis=0)) if n > 1 else np.nan,
-            "mcse": [float(np.sqrt((p.mcse**2).sum())) for p in found.values()],
+            "mcse": [float(np.sqrt(((share * p.mcse) ** 2).sum())) for p in found.values()],
             "warning": [bool(p.unsure.any()) for p in found.values()],
             "pieces": n,
             "failed": [int((~passed.astype(bool)).sum()) for passed in refits],

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import warnings
+import zlib
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -155,5 +156,5 @@ def _read(path: Path) -> HeldOut | None:
         with path.open("rb") as raw, np.load(raw) as file:
             tables = {k: pd.DataFrame(json.loads(str(file[k]))) for k in ("cells", "folds")}
             return HeldOut(draws=file["draws"], joint=file["joint"], **tables)
-    except (FileNotFoundError, BadZipFile, EOFError, KeyError, ValueError):
+    except (OSError, BadZipFile, EOFError, KeyError, ValueError, NotImplementedError, zlib.error):
         return None

@@ -85,17 +85,13 @@ def pieces(
             staged=fit.provenance["staged"], **fit.provenance["settings"],
         )  # fmt: skip
 
-    folds = {
-        "larger": lambda: larger(observations, keep),
-        "family": lambda: each_family(observations),
-        "model": lambda: each_model(observations),
-        "score": lambda: each_score(observations),
-    }[by]()
+    folds = folds_of(fit, by, keep)
     labels, none = _labels(folds, observations), np.full(len(folds), np.nan)
     checkpoints = observations.models["run"].duplicated().any()
-    if by in ("larger", "family") or (by == "model" and (observations.domains or checkpoints)):
+    of_losses = "loss" in fit.tree["log_likelihood"]
+    if by in ("larger", "family") or (by == "model" and (of_losses or checkpoints)):
         found = again(folds)
-        if not observations.domains:
+        if not of_losses:
             found = with_both(found, densities(fit, folds))
         density, mcse = found.folds[["log_score", "log_score_se"]].to_numpy().T
         return Pieces(labels, density, mcse, none, mcse > UNSURE, np.nan, found)
@@ -104,7 +100,9 @@ def pieces(
             "a fit in stages has no posterior to leave single scores out of: compare by larger, family "
             "or model"
         )
-    log_lik = densities(fit, folds)
+    log_lik = (
+        fit.tree["log_likelihood"]["score"].to_numpy() if by == "score" else densities(fit, folds)
+    )
     flat = log_lik.reshape(-1, len(folds))
     n = len(flat)
     reff = effective(log_lik) / n
@@ -120,11 +118,19 @@ def pieces(
     held = None
     if refit and unsure.any():
         held = again([folds[i] for i in np.flatnonzero(unsure)])
-        held = held if observations.domains else with_both(held, log_lik[..., unsure])
+        held = held if of_losses else with_both(held, log_lik[..., unsure])
         density[unsure], mcse[unsure] = held.folds[["log_score", "log_score_se"]].to_numpy().T
         unsure = unsure & (mcse > UNSURE)
     p = float((logsumexp(flat, axis=0) - np.log(n) - density).sum())
     return Pieces(labels, density, mcse, pareto_k, unsure, p, held)
+
+
+def folds_of(fit: Fit, by: str, keep: Sequence[int]) -> list[Fold]:
+    """What is left out of a fit at a time; for the arguments see `compare`."""
+    observations = _seen(fit)
+    if by == "larger":
+        return larger(observations, keep)
+    return {"family": each_family, "model": each_model, "score": each_score}[by](observations)
 
 
 def _labels(folds: Sequence[Fold], observations: Observations) -> pd.DataFrame:
@@ -141,6 +147,9 @@ def _labels(folds: Sequence[Fold], observations: Observations) -> pd.DataFrame:
 def with_both(held: HeldOut, log_density: np.ndarray) -> HeldOut:
     """Predictions by refits, whose joint densities come from the refits and the fit to all scores together.
 
+    Where the constants from which inputs and abilities are measured differ, as a fold hides what they are
+    medians of, priors are shifted by a small part of their width, which is left out of account.
+
     Args:
         held: Predictions of folds by refits of a law without losses.
         log_density: Joint log density of each fold's scores at the draws of the fit to all scores, as
@@ -156,19 +165,12 @@ def with_both(held: HeldOut, log_density: np.ndarray) -> HeldOut:
 def effective(log_density: np.ndarray) -> np.ndarray:
     """How many independent draws of shape (chain, draw, fold) are worth, shape (fold,)."""
     n = log_density[..., 0].size
-    if (np.ptp(log_density, axis=(0, 1)) == 0).all():
-        return np.full(log_density.shape[2], float(n))
     ess = array_stats.ess(log_density, chain_axis=0, draw_axis=1, method="bulk")
     return np.minimum(np.nan_to_num(ess, nan=n), n)
 
 
 def densities(fit: Fit, folds: Sequence[Fold]) -> np.ndarray:
-    """Joint log density of each fold's scores, given the others, at each draw, (chain, draw, fold).
-
-    A fold hides whole models, or a single score.
-    """
-    if all(isinstance(fold.hold_out[0], tuple) for fold in folds):
-        return fit.tree["log_likelihood"]["score"].to_numpy()
+    """Joint log density of the scores of each fold's models at each draw, shape (chain, draw, fold)."""
     joint = joint_of_models(fit)
     at = {name: i for i, name in enumerate(fit.design.labels("model"))}
     own = [[at[str(model)] for model in fold.hold_out] for fold in folds]

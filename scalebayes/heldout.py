@@ -11,7 +11,7 @@ from arviz_stats.base import array_stats
 from scipy.special import logsumexp
 
 from scalebayes.cells import asked
-from scalebayes.posterior import Average, evenly, shares
+from scalebayes.posterior import Average, described, evenly, shares
 from scalebayes.prediction import at_cells
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ class HeldOut:
             Monte Carlo error log_score_se, which is not to be believed above one half; joint_ess, how many
             independent draws `joint` is worth; max_rhat and min_ess_bulk of what the fit expects, passed
             (whether it passes its checks) and verdict.
-        joint: Log density of all scores of a fold at each posterior draw, shape (fold, draw); empty where
-            it was not kept.
+        joint: Log density of all scores of a fold at each posterior draw, shape (fold, draw); empty for an
+            average.
     """
 
     cells: pd.DataFrame
@@ -80,6 +80,8 @@ def held_out(
         )
     if observations is not None:
         _check_unseen(fit, observations)
+        if not len(observations.scores):
+            raise ValueError("the observations have no scores, with which predictions are compared")
     design = fit.design if observations is None else asked(fit, observations, new_families)
     found = at_cells(fit, design, seed, joint=True)
     rows = np.flatnonzero(~np.asarray(design.observed))
@@ -111,12 +113,7 @@ def held_out(
 
 def _check_unseen(fit: Fit, observations: Observations) -> None:
     """Refuse scores that the fit has seen: of these it would judge itself too well."""
-    inputs = ["model", "family", "params", "tokens"]
-    own, asked_for = (
-        t.scores[["model", "benchmark", "score"]].merge(t.models[inputs])
-        for t in (fit.observations, observations)
-    )
-    both = asked_for.merge(own[fit.seen])
+    both = described(observations).merge(fit.seen_scores)
     if len(both):
         rows = ", ".join(f"{r.model} / {r.benchmark}" for r in both.head(3).itertuples())
         raise ValueError(
@@ -127,8 +124,7 @@ def _check_unseen(fit: Fit, observations: Observations) -> None:
 
 def _cells(fit: Fit, design: Design, rows: np.ndarray) -> pd.DataFrame:
     """Labels of scores, what was observed, and how far they are from what the fit has seen."""
-    own = fit.observations
-    seen = own.models[own.models["model"].isin(own.scores["model"][fit.seen])]
+    seen = fit.seen_models
     at = np.asarray(design.score_model)[rows]
     family = np.array(design.labels("family"), object)[np.asarray(design.family)[at]]
     flops = np.asarray(design.log_params + design.log_tokens + design.log_per_nd)
@@ -188,6 +184,10 @@ def mixed(parts: Mapping[str, HeldOut], weights: Mapping[str, float]) -> HeldOut
         weights: Share of each law, summing to one.
     """
     first = next(iter(parts.values()))
+    rows = ["fold", "model", "benchmark", "observed"]
+    for name, part in parts.items():
+        if not part.cells[rows].equals(first.cells[rows]):
+            raise ValueError(f"{name!r} predicts other scores than {next(iter(parts))!r}")
     columns = shares(weights, {name: part.draws.shape[1] for name, part in parts.items()})
     draws = [part.draws[:, columns[name]] for name, part in parts.items()]
     share = np.array([weights[name] for name in parts])[:, None]
@@ -213,7 +213,5 @@ def mixed(parts: Mapping[str, HeldOut], weights: Mapping[str, float]) -> HeldOut
             for own in of_folds("verdict").T
         ],
     )
-    at = shares(weights, {name: part.joint.shape[1] for name, part in parts.items()})
-    joint = np.concatenate([part.joint[:, at[name]] for name, part in parts.items()], axis=1)
     cells = first.cells.assign(log_score=density("cells"))
-    return HeldOut(cells, np.concatenate(draws, axis=1), folds, joint)
+    return HeldOut(cells, np.concatenate(draws, axis=1), folds)

@@ -84,6 +84,11 @@ class Fit:
         return own.models[own.models["model"].isin(seen)]
 
     @cached_property
+    def seen_scores(self) -> pd.DataFrame:
+        """Scores that the law has seen, in the order of the table, with what is known of their models."""
+        return described(self.observations)[self.seen]
+
+    @cached_property
     def known_families(self) -> frozenset[str]:
         """Families of these models."""
         return frozenset(self.seen_models["family"])
@@ -183,7 +188,8 @@ class Fit:
 class Average:
     """Fits of several laws to one table, whose predictions are mixed.
 
-    `predict` and `predictive_draws` take it in place of a fit: each law gives its share of the draws.
+    `predict`, `predictive_draws`, `held_out`, `trajectory` and the planning functions take it in place of a
+    fit: each law gives its share of the draws.
 
     Attributes:
         fits: The fit of each law to all scores that may be seen.
@@ -205,6 +211,12 @@ class Average:
     def seen_models(self) -> pd.DataFrame:
         """Models of which the laws have seen a score or a loss."""
         return next(iter(self.fits.values())).seen_models
+
+
+def described(observations: Observations) -> pd.DataFrame:
+    """Scores, in the order of the table, each with what tells its model from others."""
+    scores = observations.scores[["model", "benchmark", "score"]]
+    return scores.merge(observations.models[["model", "family", "params", "tokens"]])
 
 
 def parts(fit: Fit | Average) -> list[tuple[Fit, float]]:

@@ -396,7 +396,7 @@ def test_few_pieces_do_not_make_pseudo_bma_weights(
 def test_folds_of_one_family_are_one_piece(fits: dict[str, sb.Fit], tmp_path: Path) -> None:
     found = sb.compare(fits, keep=[1, 2], folder=tmp_path)
     assert len(found.evidence) == 12
-    by_family = found.evidence.groupby("piece")[["right", "wrong"]].sum()
+    by_family = found.evidence.groupby("piece")[["right", "wrong"]].mean()
     assert set(by_family.index) == {f"f{i}" for i in range(6)}
     lower = by_family["right"] - by_family["wrong"]
     assert (found.table["pieces"] == 6).all()
@@ -463,3 +463,17 @@ def test_different_rows_are_not_compared(
         sb.compare(fits, by="moon")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="method must be stacking"):
         sb.compare(fits, method="vote")  # type: ignore[arg-type]
+
+
+def test_fits_to_tables_with_other_unscored_models_are_not_compared(
+    observations: sb.Observations, fits: dict[str, sb.Fit]
+) -> None:
+    small = observations.models[observations.models["model"] == "f0-0"]
+    unscored = small.assign(model="f0-tiny", run="f0-tiny", params=1e7, flops=np.nan)
+    models = pd.concat([observations.models, unscored], ignore_index=True)
+    losses = pd.DataFrame({"model": ["f0-tiny"], "domain": ["c4"], "loss": [4.0]})
+    losses["unit"] = "nats/token"
+    more = sb.Observations(models, observations.scores, losses)
+    other = fit_quietly(sb.SharedIntercept(), more, **SHORT)
+    with pytest.raises(ValueError, match="differ in models without scores"):
+        sb.compare({"right": fits["right"], "other": other})

@@ -134,7 +134,7 @@ def compare(
 
     elpd is the sum of log predictive densities, elpd_diff how much lower it is than the best one's and
     dse the standard error of that over the pieces left out, mcse the Monte Carlo error of elpd; weight
-    is the law's share in an average of them. warning: some density cannot be told without a refit;
+    is the law's share in an average of them. warning: some density cannot be told from so few draws;
     failed: refits that do not pass their checks.
 
     \b
