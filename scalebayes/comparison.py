@@ -104,7 +104,8 @@ def compare(
             (models of a law with losses: by refits).
         keep: For `larger`, how many sizes of the family stay, one fold each.
         moment_match: Whether to move the draws of the parameters that a model, or score, is about to
-            where they would lie without it, where importance sampling cannot tell otherwise.
+            where they would lie without it, where importance sampling cannot tell otherwise (Pareto k above
+            0.7). They are believed where they bring Pareto k below one half.
         refit: Whether to refit without the models, or scores, that importance sampling cannot tell.
         method: How weights are made, see `averaging.pseudo_bma` and `averaging.stacking`. The default is nearly
             the best law alone where one clearly is; stacking spreads the weights wider, for laws that each

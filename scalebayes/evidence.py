@@ -27,7 +27,7 @@ from scalebayes.folds import (
 )
 from scalebayes.laws import LAWS
 from scalebayes.laws.law import from_specification, specification
-from scalebayes.moment_matching import importance, matched
+from scalebayes.moment_matching import ENOUGH, importance, matched
 from scalebayes.observations import Observations
 from scalebayes.programs import over_draws
 
@@ -108,13 +108,13 @@ def pieces(
     reff = effective(log_lik) / n
     told = np.array([importance(*own) for own in zip(flat.T, reff, strict=True)])
     density, pareto_k, mcse = told.T  # views
-    good_k = min(1 - 1 / np.log10(n), 0.7)
-    if moment_match and (pareto_k > good_k).any():
-        move = np.flatnonzero(pareto_k > good_k)
+    unsure = pareto_k > min(1 - 1 / np.log10(n), 0.7)
+    if moment_match and unsure.any():
+        move = np.flatnonzero(unsure)
         where = {name: i for i, name in enumerate(fit.design.labels("model"))}
         at = [i if by == "score" else where[str(folds[i].hold_out[0])] for i in move]
         told[move] = matched(fit, by, np.array(at), flat[:, move], reff[move])
-    unsure = pareto_k > good_k
+        unsure[move] = pareto_k[move] > ENOUGH  # the least of several, which is less than its own
     held = None
     if refit and unsure.any():
         held = again([folds[i] for i in np.flatnonzero(unsure)])

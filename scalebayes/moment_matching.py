@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from scalebayes.posterior import Fit
 
 ENOUGH = 0.5
-"""Below this Pareto k weights have a finite variance, and draws are moved no further."""
+"""Below this Pareto k weights have a finite variance, and draws are moved no further; others are not believed."""
 
 MOVES = 10
 """Draws of one piece are moved at most so many times."""

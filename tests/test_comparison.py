@@ -339,6 +339,27 @@ def test_what_importance_sampling_cannot_tell_is_refitted(
     assert not found.table["warning"].any()
 
 
+def test_moved_draws_are_believed_below_one_half(
+    fits: dict[str, sb.Fit], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = iter(range(72))
+
+    def two_bad(log_lik: np.ndarray, reff: float) -> moment_matching.LeftOut:
+        found = moment_matching.importance(log_lik, reff)
+        return found._replace(pareto_k=0.9 if next(calls) in (3, 8) else 0.6)
+
+    moved = [moment_matching.LeftOut(-7.0, k, 0.1) for k in (0.55, 0.45)]
+    monkeypatch.setattr(evidence, "importance", two_bad)
+    monkeypatch.setattr(evidence, "matched", lambda *_: moved)
+    found = evidence.pieces(fits["right"], "score")
+    assert found.held is not None
+    assert found.held.folds["fold"].tolist() == [found.labels["fold"][3]]
+    assert found.log_density[3] == found.held.folds["log_score"][0]
+    assert found.log_density[8] == -7.0
+    assert found.pareto_k[[3, 8]].tolist() == [0.55, 0.45]
+    assert not found.unsure.any()
+
+
 @pytest.mark.filterwarnings("ignore:The inplace keyword")  # of pandas, inside ArviZ
 def test_the_table_is_that_of_arviz(by_larger: sb.Comparison) -> None:
     import arviz_stats

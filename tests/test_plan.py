@@ -165,7 +165,7 @@ def test_an_average_mixes_probabilities(known, fitted):
     each = [
         sb.target_probability(f, models, {"mmlu": 0.6})["probability"][0] for f in (known, fitted)
     ]
-    average = sb.average({"a": known, "b": fitted}, {"a": 0.25, "b": 0.75})
+    average = sb.Average({"a": known, "b": fitted}, {"a": 0.25, "b": 0.75})
     found = sb.target_probability(average, models, {"mmlu": 0.6})["probability"]
     assert found[0] == pytest.approx(0.25 * each[0] + 0.75 * each[1])
 
