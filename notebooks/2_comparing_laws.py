@@ -11,8 +11,8 @@
 # none of them above it.
 #
 # `sb.compare` puts either question to the same fits. We do so on two tables. On the first, both
-# questions lead to the same law, though one of them is far too sure of it. On the second, what is
-# plain to one is open to the other, and we can look who was right.
+# questions lead to the same law, though one of them is far too sure of it. The second has one family
+# only, and we can look at what came.
 
 # %%
 import os
@@ -73,7 +73,7 @@ first = by_score.table.index[0]
 by_score.pareto_k.set_index("fold").nlargest(5, first).round(2)
 
 # %% [markdown]
-# They belong to scores that have no other like them, often the largest of a family. This is a
+# They belong to scores that have no other like them, often at an end of a family. This is a
 # first hint: *where prediction leads out of the table, leave-one-out sees least*. With
 # `refit=True`, the default, `compare` fits again without each such score; we spare us these fits.
 #
@@ -143,7 +143,7 @@ _ = plots.calibration(
 print(f"to hold 90%, ask {best} for intervals of {sb.conformal_prob(found, 0.9):.1%}")
 
 # %% [markdown]
-# ## Where they disagree
+# ## A single family
 #
 # The second table is a ladder of sixteen small runs of one recipe, and two large ones with 83 and
 # 200 times the compute, which we hide. The same three laws; with a single family there is one
@@ -179,20 +179,20 @@ larger.evidence.round(1)
 # models, and there is no error to set the difference against: all runs are of one family, and what
 # its two folds ask about overlaps, so that they are one of the `pieces`.
 #
-# The folds themselves say more than their sum. From two sizes, *compute* holds its own: eight
-# runs say little of one slope on size, one on tokens and one on their product, and a law with a
-# single slope has less to get wrong. From three sizes the two others are ahead. What is true of
-# leave-one-out is true of every
-# comparison: *it tells which law is best with as much as it had seen*. Leave-one-out has always
-# seen nearly all there is, on every side. With two sizes a law has seen less than we shall give it
-# when it counts, which is all four. So read the folds as a trend, the last as the most to the
-# point.
+# The folds themselves say more than their mean. *compute* is behind in both by about as much, over
+# 64 scores from two sizes and over 32 from three: the more a law has seen, the clearer it gets. What
+# is true of leave-one-out is true of every comparison: *it tells which law is best with as much as
+# it had seen*. Leave-one-out has always seen nearly all there is, on every side. With two sizes a
+# law has seen less than we shall give it when it counts, which is all four. So read the folds as a
+# trend, the last as the most to the point. (`warning` says that some of these densities rest on few
+# draws, and may be off by a unit or so.)
 #
 # Which curve, logistic or with a bend? Neither question tells: inside the table both curves run
 # through the same scores.
 #
 # Now the hidden runs, from all four sizes. `log_score` is the joint log density of their scores,
-# with its Monte Carlo error beside it.
+# with its Monte Carlo error beside it. An error near one says that a handful of draws foresaw all
+# sixteen scores, and that the density may be higher than it seems.
 
 # %%
 held = {name: sb.held_out(fit, name=name) for name, fit in fits.items()}
@@ -202,18 +202,17 @@ shown = ["error", "bias", "width_90", "coverage_50", "coverage_90"]
 folds.merge(rows[["fold", *shown]], on="fold").round(2)
 
 # %% [markdown]
-# The trend went on. Here leave-one-out had been right about *compute*, if for reasons of its own,
-# and the sum of the two folds too timid. And all laws have a bias of one sign: two runs of one recipe
-# err together, and are one case rather than sixteen. (For a ladder there are better laws than
-# these, which go through the loss: notebook 4.)
+# The trend went on, and both questions had been right about *compute*. And all laws have a bias of
+# one sign: two runs of one recipe err together, and are one case rather than sixteen. (For a ladder
+# there are better laws than these, which go through the loss: notebook 4.)
 #
 # ## The average
 #
 # One need not choose. `weights` are shares in an average; `sb.average` takes the place of a fit in
-# predictions, and its intervals widen where laws disagree. By default weights are those of pseudo-BMA, which go to
-# one law where it is clearly best, as on the first table. For the ladder we have asked for
-# `method="stacking"`: it begins with equal shares and has to be talked out of them by the
-# evidence, of which there is one piece.
+# predictions, and its intervals widen where laws disagree. By default weights are those of
+# pseudo-BMA, which go to one law where it is clearly best, as on the first table. For the ladder we
+# have asked for `method="stacking"`: it begins with equal shares and has to be talked out of them
+# by the evidence, of which there is one piece.
 
 # %%
 average = sb.average(fits, larger.weights)
@@ -239,7 +238,7 @@ print({name: round(weight, 2) for name, weight in average.weights.items()})
 #
 # - ask for what you will use: `compare` leaves out the larger by default;
 # - count pieces, not scores: a family is one;
-# - look at the folds, not at their sum alone: the ones that had seen most are closest to your
+# - look at the folds, not at their mean alone: the ones that had seen most are closest to your
 #   question;
 # - do not take a small lead for a choice: average, with the weights;
 # - look at intervals by distance before you believe the winner. The best of several laws may
