@@ -192,7 +192,8 @@ def _band(n: int, prob: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Where the distribution of n values is taken, and the band of uniform ones there, shape (point,)."""
     if n > 2:
         at, _, lower, upper = ecdf_pit(np.zeros(n), ci_prob=prob, n_simulations=1000)
-        return at, lower, upper
+        inner = (at > 0) & (at < 1)  # ArviZ 1.x adds the ends, where a curve has no choice
+        return at[inner], lower[inner], upper[inner]
     return np.array([0.5]), np.zeros(1), np.ones(1)  # one or two may lie anywhere
 
 
