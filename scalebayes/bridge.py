@@ -14,6 +14,7 @@ References:
 from __future__ import annotations
 
 import numpy as np
+from arviz_stats.base import array_stats
 from scipy.optimize import brentq
 from scipy.special import logsumexp
 
@@ -46,3 +47,10 @@ def log_evidence(
     log_r = float(brentq(excess, *ends, xtol=1e-6))
     relative = [np.exp(t - logsumexp(t) + np.log(t.size)) for t in terms(log_r)]  # of mean one
     return log_r, float(np.sqrt(sum(g.var() / n for g, n in zip(relative, effective, strict=True))))
+
+
+def effective_draws(log_density: np.ndarray) -> np.ndarray:
+    """How many independent draws of shape (chain, draw, fold) are worth, shape (fold,)."""
+    n = log_density[..., 0].size
+    ess = array_stats.ess(log_density, chain_axis=0, draw_axis=1, method="bulk")
+    return np.minimum(np.nan_to_num(ess, nan=n), n)

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from scalebayes.averaging import check_same_scores, pseudo_bma, stacking
-from scalebayes.evidence import folds_of, pieces
+from scalebayes.evidence import folds_of, pieces, seen_alone
 from scalebayes.heldout import HeldOut, mixed
 from scalebayes.rules import quoted
 from scalebayes.validation import plural
@@ -136,7 +136,9 @@ def compare(
     if empty := [name for name, fit in fits.items() if not fit.seen.any()]:
         raise ValueError(f"{quoted(empty)} saw no scores, which laws are compared by")
     check_same_scores(fits)
-    (first, expected), *others = ((k, folds_of(fit, by, keep)) for k, fit in fits.items())
+    (first, expected), *others = (
+        (k, folds_of(seen_alone(fit), by, keep)) for k, fit in fits.items()
+    )
     for name, folds in others:
         if folds != expected:
             raise ValueError(

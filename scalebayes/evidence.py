@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 import pandas as pd
-from arviz_stats.base import array_stats
 from numpyro import handlers
 from scipy.special import logsumexp
 
-from scalebayes.bridge import log_evidence
+from scalebayes.bridge import effective_draws, log_evidence
 from scalebayes.crossvalidation import cross_validate
 from scalebayes.folds import (
     Fold,
@@ -77,7 +76,7 @@ def pieces(
     progress: Callable[[int, int], None] | None = None,
 ) -> Pieces:
     """The pieces of one law; for the arguments see `compare`."""
-    observations = _seen(fit)
+    observations = seen_alone(fit)
 
     def again(folds: Sequence[Fold]) -> HeldOut:
         return cross_validate(
@@ -85,7 +84,7 @@ def pieces(
             staged=fit.provenance["staged"], **fit.provenance["settings"],
         )  # fmt: skip
 
-    folds = folds_of(fit, by, keep)
+    folds = folds_of(observations, by, keep)
     labels, none = _labels(folds, observations), np.full(len(folds), np.nan)
     checkpoints = observations.models["run"].duplicated().any()
     of_losses = "loss" in fit.tree["log_likelihood"]
@@ -105,7 +104,7 @@ def pieces(
     )
     flat = log_lik.reshape(-1, len(folds))
     n = len(flat)
-    reff = effective(log_lik) / n
+    reff = effective_draws(log_lik) / n
     told = np.array([importance(*own) for own in zip(flat.T, reff, strict=True)])
     density, pareto_k, mcse = told.T  # views
     unsure = pareto_k > min(1 - 1 / np.log10(n), 0.7)
@@ -125,9 +124,8 @@ def pieces(
     return Pieces(labels, density, mcse, pareto_k, unsure, p, held)
 
 
-def folds_of(fit: Fit, by: str, keep: Sequence[int]) -> list[Fold]:
-    """What is left out of a fit at a time; for the arguments see `compare`."""
-    observations = _seen(fit)
+def folds_of(observations: Observations, by: str, keep: Sequence[int]) -> list[Fold]:
+    """What is left out at a time; for the other arguments see `compare`."""
     if by == "larger":
         return larger(observations, keep)
     return {"family": each_family, "model": each_model, "score": each_score}[by](observations)
@@ -156,17 +154,10 @@ def with_both(held: HeldOut, log_density: np.ndarray) -> HeldOut:
             `densities` gives it, shape (chain, draw, fold).
     """
     after = log_density.reshape(-1, len(held.folds)).T
-    counts = zip(held.folds["joint_ess"], effective(log_density), strict=True)
+    counts = zip(held.folds["joint_ess"], effective_draws(log_density), strict=True)
     found = [log_evidence(*own) for own in zip(held.joint, after, counts, strict=True)]
     log_score, error = np.array(found).T
     return replace(held, folds=held.folds.assign(log_score=log_score, log_score_se=error))
-
-
-def effective(log_density: np.ndarray) -> np.ndarray:
-    """How many independent draws of shape (chain, draw, fold) are worth, shape (fold,)."""
-    n = log_density[..., 0].size
-    ess = array_stats.ess(log_density, chain_axis=0, draw_axis=1, method="bulk")
-    return np.minimum(np.nan_to_num(ess, nan=n), n)
 
 
 def densities(fit: Fit, folds: Sequence[Fold]) -> np.ndarray:
@@ -177,7 +168,7 @@ def densities(fit: Fit, folds: Sequence[Fold]) -> np.ndarray:
     return np.stack([joint[..., models].sum(-1) for models in own], axis=-1)
 
 
-def _seen(fit: Fit) -> Observations:
+def seen_alone(fit: Fit) -> Observations:
     """The observations of a fit without what it holds out."""
     own = fit.observations
     models = whole_models(fit.held_out)

@@ -10,6 +10,7 @@ import pandas as pd
 from arviz_stats.base import array_stats
 from scipy.special import logsumexp
 
+from scalebayes.bridge import effective_draws
 from scalebayes.cells import asked
 from scalebayes.posterior import Average, described, evenly, shares
 from scalebayes.prediction import at_cells
@@ -99,7 +100,7 @@ def held_out(
             "n_scores": [len(cells)],
             "log_score": [float(logsumexp(joint) - np.log(joint.size))],
             "log_score_se": [float(array_stats.mcse(relative) / relative.mean())],
-            "joint_ess": [float(min(array_stats.ess(joint, method="bulk"), joint.size))],
+            "joint_ess": effective_draws(joint[..., None]),
             "max_rhat": [fit.verdict.max_rhat],
             "min_ess_bulk": [fit.verdict.min_ess_bulk],
             "passed": [fit.verdict.passed],
