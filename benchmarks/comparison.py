@@ -25,9 +25,9 @@ import scalebayes as sb
 from benchmarks.runs import options, report, sizes
 from benchmarks.sloth_data import BENCHMARKS, protocol
 from scalebayes.averaging import pseudo_bma, stacking
+from scalebayes.data.folds import Fold
 from scalebayes.diagnostics import ConvergenceWarning
 from scalebayes.evidence import densities, with_both
-from scalebayes.folds import Fold
 from scalebayes.heldout import HeldOut, joined, mixed
 
 if TYPE_CHECKING:

@@ -20,9 +20,9 @@ import pandas as pd
 import scalebayes as sb
 from benchmarks.runs import options, report, sizes
 from benchmarks.sloth_data import protocol
+from scalebayes.data.folds import each_model
 from scalebayes.diagnostics import ConvergenceWarning
 from scalebayes.evidence import densities, pieces, with_both
-from scalebayes.folds import each_model
 
 GOOD = 0.7
 

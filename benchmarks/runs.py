@@ -13,7 +13,7 @@ import scoringrules
 import xarray as xr
 
 import scalebayes as sb
-from scalebayes.csv_files import DATA_FOLDER, data_folder
+from scalebayes.data.csv_files import DATA_FOLDER, data_folder
 
 
 def options(doc: str, **sizes: int) -> argparse.ArgumentParser:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from scalebayes.comparison import Comparison, compare
     from scalebayes.conditioning import condition
     from scalebayes.crossvalidation import cross_validate
+    from scalebayes.data.observations import Observations, ObservationsError
     from scalebayes.experiments import next_run
     from scalebayes.heldout import HeldOut, held_out
     from scalebayes.identification import Identifiability, identifiability
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
         priors,
     )
     from scalebayes.mixtures import BestMixture, best_mixture
-    from scalebayes.observations import Observations, ObservationsError
     from scalebayes.plan import beats, target_map, target_probability
     from scalebayes.posterior import Fit, load
     from scalebayes.prediction import (
@@ -77,8 +77,8 @@ _HOME = {
     "priors": "laws",
     "BestMixture": "mixtures",
     "best_mixture": "mixtures",
-    "Observations": "observations",
-    "ObservationsError": "observations",
+    "Observations": "data.observations",
+    "ObservationsError": "data.observations",
     "Budget": "budgets",
     "beats": "plan",
     "smallest_budget": "budgets",

@@ -11,8 +11,8 @@ import xarray as xr
 
 from scalebayes.asked import of_range, planned, seen_ratios, thin
 from scalebayes.cells import CELL
+from scalebayes.data.observations import Observations
 from scalebayes.levels import check_known
-from scalebayes.observations import Observations
 from scalebayes.prediction import predictive_draws, summary
 
 if TYPE_CHECKING:

@@ -8,16 +8,16 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
+from scalebayes.data.schema import TO_ONE, quoted
 from scalebayes.inference import fit
 from scalebayes.posterior import Average, Fit
 from scalebayes.prediction import joint_log_score
-from scalebayes.rules import TO_ONE, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from scalebayes.data.observations import Observations
     from scalebayes.laws.law import Law
-    from scalebayes.observations import Observations
 
 
 def average(fits: Mapping[str, Fit], weights: Mapping[str, float]) -> Average:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
+from scalebayes.data.observations import Observations
+from scalebayes.data.schema import TO_ONE, quoted, suggestion
 from scalebayes.levels import check_mixtures, positions
-from scalebayes.observations import Observations
-from scalebayes.rules import TO_ONE, quoted, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

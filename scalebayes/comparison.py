@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 
 from scalebayes.averaging import check_same_scores, pseudo_bma, stacking
+from scalebayes.data.schema import quoted
+from scalebayes.data.validation import plural
 from scalebayes.evidence import folds_of, pieces, seen_alone
 from scalebayes.heldout import HeldOut, mixed
-from scalebayes.rules import quoted
-from scalebayes.validation import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

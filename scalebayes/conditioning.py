@@ -16,12 +16,12 @@ from arviz_stats.base import array_stats
 from jax.flatten_util import ravel_pytree
 from numpyro import handlers
 
+from scalebayes.data.observations import Observations
 from scalebayes.diagnostics import ConvergenceWarning
 from scalebayes.inference import evaluate
 from scalebayes.laws import LAWS
 from scalebayes.laws.law import from_specification, specification
 from scalebayes.levels import given, local_dim, positions
-from scalebayes.observations import Observations
 from scalebayes.posterior import make_tree
 from scalebayes.programs import over_draws
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from scalebayes.cells import CELL
+from scalebayes.data.folds import hidden
 from scalebayes.datasets import olmo_ladder, open_llm
-from scalebayes.folds import hidden
 from scalebayes.laws import Ladder, Sloth
 from scalebayes.prediction import predict
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from scalebayes.cells import Quantity
+    from scalebayes.data.observations import Observations
     from scalebayes.laws import Law
-    from scalebayes.observations import Observations
     from scalebayes.posterior import Fit
 
 FAMILIES = (

@@ -12,7 +12,7 @@ import pandas as pd
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from scalebayes.observations import Observations
+    from scalebayes.data.observations import Observations
 
 Array: TypeAlias = Any
 """A NumPy array outside of a compiled program, a traced one inside."""

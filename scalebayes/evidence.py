@@ -15,7 +15,7 @@ from scipy.special import logsumexp
 
 from scalebayes.bridge import effective_draws, log_evidence
 from scalebayes.crossvalidation import cross_validate
-from scalebayes.folds import (
+from scalebayes.data.folds import (
     Fold,
     each_family,
     each_model,
@@ -24,10 +24,10 @@ from scalebayes.folds import (
     larger,
     whole_models,
 )
+from scalebayes.data.observations import Observations
 from scalebayes.laws import LAWS
 from scalebayes.laws.law import from_specification, specification
 from scalebayes.moment_matching import ENOUGH, importance, matched
-from scalebayes.observations import Observations
 from scalebayes.programs import over_draws
 
 if TYPE_CHECKING:

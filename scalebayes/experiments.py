@@ -33,13 +33,13 @@ from numpyro import handlers
 from scipy.special import logit
 
 from scalebayes.cells import design_of_models
+from scalebayes.data.observations import Observations
+from scalebayes.data.schema import quoted
 from scalebayes.laws import LAWS
 from scalebayes.laws.law import from_specification, specification
 from scalebayes.levels import check_known, given, positions
-from scalebayes.observations import Observations
 from scalebayes.posterior import parts, shares
 from scalebayes.programs import over_draws
-from scalebayes.rules import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -18,8 +18,8 @@ from scalebayes.prediction import at_cells
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from scalebayes.data.observations import Observations
     from scalebayes.design import Design
-    from scalebayes.observations import Observations
     from scalebayes.posterior import Fit
 
 KEPT = 1000

@@ -17,7 +17,7 @@ from numpyro.infer.util import constrain_fn
 
 from scalebayes import design as designs
 from scalebayes.chains import sample_chains
-from scalebayes.folds import hidden, pairs
+from scalebayes.data.folds import hidden, pairs
 from scalebayes.laws import LAWS
 from scalebayes.laws.law import from_specification, specification
 from scalebayes.levels import check_mixtures
@@ -28,10 +28,10 @@ from scalebayes.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from scalebayes.data.folds import Hidden
+    from scalebayes.data.observations import Observations
     from scalebayes.design import Design, Reference
-    from scalebayes.folds import Hidden
     from scalebayes.laws.law import Law
-    from scalebayes.observations import Observations
 
 
 @dataclass(frozen=True)

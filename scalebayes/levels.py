@@ -10,7 +10,7 @@ import numpy as np
 import numpyro
 from numpyro import handlers
 
-from scalebayes.rules import quoted
+from scalebayes.data.schema import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from scalebayes import datasets
-from scalebayes.csv_files import read_csv
+from scalebayes.data.csv_files import read_csv
+from scalebayes.data.observations import Observations
+from scalebayes.data.schema import quoted, suggestion
 from scalebayes.laws import LAWS
-from scalebayes.observations import Observations
-from scalebayes.rules import quoted, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

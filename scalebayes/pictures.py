@@ -9,12 +9,12 @@ import numpy as np
 
 from scalebayes import demo, scoring, trajectories
 from scalebayes import plots as draw
+from scalebayes.data.schema import quoted, suggestion
+from scalebayes.data.validation import plural
 from scalebayes.heldout import held_out
 from scalebayes.identification import identifiability as identify
 from scalebayes.plots.axes import short
-from scalebayes.rules import quoted, suggestion
 from scalebayes.skills import skills as skills_of
-from scalebayes.validation import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,11 +9,11 @@ import pandas as pd
 
 from scalebayes.asked import planned, thin
 from scalebayes.cells import design_of_models
+from scalebayes.data.observations import Observations
+from scalebayes.data.schema import quoted
 from scalebayes.levels import check_known
-from scalebayes.observations import Observations
 from scalebayes.posterior import parts
 from scalebayes.prediction import at_cells, predictive_draws
-from scalebayes.rules import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -16,12 +16,12 @@ from arviz_base import from_dict
 
 from scalebayes import design as designs
 from scalebayes import diagnostics
+from scalebayes.data.folds import Hidden, hidden
+from scalebayes.data.observations import Observations
+from scalebayes.data.schema import COLUMNS
 from scalebayes.design import Design, Reference
-from scalebayes.folds import Hidden, hidden
 from scalebayes.laws import LAWS
 from scalebayes.laws.law import from_specification, specification
-from scalebayes.observations import Observations
-from scalebayes.rules import COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

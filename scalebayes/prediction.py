@@ -16,19 +16,19 @@ from numpyro import handlers
 from scipy.special import logsumexp
 
 from scalebayes.cells import CELL, asked, design_of_models
+from scalebayes.data.schema import quoted
 from scalebayes.laws import LAWS
 from scalebayes.laws.law import from_specification, specification
 from scalebayes.levels import given, local_dim, positions
 from scalebayes.posterior import Average, Fit, shares
 from scalebayes.programs import over_draws
-from scalebayes.rules import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from scalebayes.cells import Quantity
+    from scalebayes.data.observations import Observations
     from scalebayes.design import Design
-    from scalebayes.observations import Observations
 
 Kind = Literal["score", "mean"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from scalebayes.validation import plural
+from scalebayes.data.validation import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -13,9 +13,9 @@ import xarray as xr
 from numpyro import handlers
 
 from scalebayes import design as designs
+from scalebayes.data.observations import Observations
 from scalebayes.laws import LAWS
 from scalebayes.laws.law import from_specification, specification
-from scalebayes.observations import Observations
 from scalebayes.posterior import make_tree
 from scalebayes.programs import make_room, over_draws
 

@@ -14,8 +14,8 @@ ROOT = Path(__file__).resolve().parents[1] / "scalebayes"
 
 FLOORS = [
     {"version"},
-    {"curves", "rules", "csv_files", "validation", "reading", "observations"},
-    {"datasets", "design", "likelihoods", "folds"},
+    {"curves", "data"},
+    {"datasets", "design", "likelihoods", "data"},
     {"laws"},
     {"levels", "programs", "diagnostics", "posterior", "chains", "inference", "alignment"},
     {

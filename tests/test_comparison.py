@@ -19,9 +19,10 @@ import pytest
 from conftest import fit_quietly, table
 
 import scalebayes as sb
-from scalebayes import averaging, comparison, evidence, folds, moment_matching
+from scalebayes import averaging, comparison, evidence, moment_matching
 from scalebayes.crossvalidation import cross_validate
-from scalebayes.folds import Fold
+from scalebayes.data import folds
+from scalebayes.data.folds import Fold
 from scalebayes.heldout import held_out, mixed
 from scalebayes.simulation import simulate
 
@@ -173,7 +174,7 @@ import sys
 sys.path.insert(0, {tests!r})
 import scalebayes as sb
 from conftest import table
-from scalebayes import folds
+from scalebayes.data import folds
 from scalebayes.simulation import simulate
 observations = simulate(sb.SizeAndTokens(), table(6, 3), seed=2)[0].only(domains=[])
 sb.cross_validate(sb.SharedIntercept(), observations, folds.larger(observations, keep=[1, 2]),

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from scalebayes import datasets
-from scalebayes.observations import Observations, ObservationsError
+from scalebayes.data.observations import Observations, ObservationsError
 
 MIXTURES_OF_EXPERTS = {
     "mixtral-8x7b-v0.1",

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scalebayes.observations import Observations, ObservationsError
+from scalebayes.data.observations import Observations, ObservationsError
 
 UNITS = {"params": 1e9, "tokens": 1e12}
 HEADER = "model,family,params,tokens,mmlu,arc\n"
@@ -685,7 +685,7 @@ def test_missing_file_says_where_it_was_sought(monkeypatch: Any, tmp_path: Path)
 
 
 def test_pandera_waits_until_it_is_needed() -> None:
-    script = "import scalebayes.observations, sys; print('pandera' in sys.modules)"
+    script = "import scalebayes.data.observations, sys; print('pandera' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )

@@ -1,6 +1,6 @@
 """Tables of published figures, bundled, or read from a folder of larger ones that `get` fills."""
 
-from scalebayes.csv_files import read
+from scalebayes.data.csv_files import read
 from scalebayes.datasets.bundled import (
     BUNDLED,
     benchmark_facts,

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scalebayes.observations import Observations
-from scalebayes.rules import quoted, suggestion
+from scalebayes.data.observations import Observations
+from scalebayes.data.schema import quoted, suggestion
 
 BUNDLED = ("open_llm", "benchmarks", "olmo_ladder")
 UNITS = {"params": 1e9, "tokens": 1e12}

@@ -12,10 +12,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from scalebayes.csv_files import data_folder
+from scalebayes.data.csv_files import data_folder
+from scalebayes.data.observations import Observations
+from scalebayes.data.schema import quoted, suggestion
 from scalebayes.datasets import conversion, public
-from scalebayes.observations import Observations
-from scalebayes.rules import quoted, suggestion
 
 MIRROR = "SCALEBAYES_MIRROR"
 GITHUB = "https://raw.githubusercontent.com"

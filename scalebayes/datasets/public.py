@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from scalebayes.csv_files import locate, read
+from scalebayes.data.csv_files import locate, read
+from scalebayes.data.observations import Observations
+from scalebayes.data.validation import ObservationsError
 from scalebayes.datasets.bundled import UNITS, benchmark_facts, provenance
-from scalebayes.observations import Observations
-from scalebayes.validation import ObservationsError
 
 SLOTH_BENCHMARKS = {
     "MMLU": "mmlu",

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.stats import binom
 
+from scalebayes.data.validation import plural
 from scalebayes.plots.intervals import BAR, OUTSIDE
-from scalebayes.validation import plural
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,18 +8,18 @@ import numpy as np
 import pandas as pd
 
 from scalebayes import demo, diagnostics, identification, pictures, scoring
+from scalebayes.data.schema import quoted
+from scalebayes.data.validation import plural
 from scalebayes.heldout import held_out
 from scalebayes.prediction import predict
 from scalebayes.report.section import Section
-from scalebayes.rules import quoted
 from scalebayes.tables import intervals_as_text
-from scalebayes.validation import plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from scalebayes.cells import Quantity
-    from scalebayes.observations import Observations
+    from scalebayes.data.observations import Observations
     from scalebayes.posterior import Fit
 
 

@@ -11,9 +11,9 @@ import pandas as pd
 
 from scalebayes import datasets
 from scalebayes.about import about
+from scalebayes.data.schema import COLUMNS
+from scalebayes.data.validation import plural
 from scalebayes.report.section import Section
-from scalebayes.rules import COLUMNS
-from scalebayes.validation import plural
 from scalebayes.version import __version__
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from scalebayes.cells import Quantity
-    from scalebayes.observations import Observations
+    from scalebayes.data.observations import Observations
     from scalebayes.pictures import Picture
     from scalebayes.posterior import Fit
     from scalebayes.report.section import Section

@@ -217,7 +217,7 @@ def fit(
 def _print_held_out(table: pd.DataFrame, found: dict[str, Any]) -> None:
     """Intervals beside scores, and the share of scores inside."""
     from scalebayes import tables
-    from scalebayes.validation import plural
+    from scalebayes.data.validation import plural
 
     scored = table[table["observed"].notna()]
     column, of = ("benchmark", "score") if "benchmark" in table else ("domain", "loss")

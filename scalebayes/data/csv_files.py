@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 import platformdirs
 
-from scalebayes.rules import quoted
-from scalebayes.validation import ObservationsError, plural
+from scalebayes.data.schema import quoted
+from scalebayes.data.validation import ObservationsError, plural
 
 DATA_FOLDER = "SCALEBAYES_DATA"
 

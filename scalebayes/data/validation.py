@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from scalebayes.rules import (
+from scalebayes.data.schema import (
     COLUMNS,
     EMPTY,
     KEYS,

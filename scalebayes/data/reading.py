@@ -8,9 +8,9 @@ from typing import Any, Literal, TypeAlias
 
 import pandas as pd
 
-from scalebayes.csv_files import read_csv
-from scalebayes.rules import COLUMNS, OPTIONAL, quoted, suggestion
-from scalebayes.validation import ObservationsError, Table, names, plural
+from scalebayes.data.csv_files import read_csv
+from scalebayes.data.schema import COLUMNS, OPTIONAL, quoted, suggestion
+from scalebayes.data.validation import ObservationsError, Table, names, plural
 
 Source: TypeAlias = pd.DataFrame | str | os.PathLike[str]
 Extra: TypeAlias = Literal["error", "ignore"]

@@ -8,9 +8,9 @@ from typing import TypeAlias
 
 import pandas as pd
 
-from scalebayes.reading import Extra, Source, long_table, split_table, wide_tables
-from scalebayes.rules import COLUMNS, quoted, suggestion
-from scalebayes.validation import ObservationsError, Table, plural, validated
+from scalebayes.data.reading import Extra, Source, long_table, split_table, wide_tables
+from scalebayes.data.schema import COLUMNS, quoted, suggestion
+from scalebayes.data.validation import ObservationsError, Table, plural, validated
 
 __all__ = ["Observations", "ObservationsError"]
 

@@ -11,7 +11,7 @@ import pandas as pd
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from scalebayes.observations import Observations
+    from scalebayes.data.observations import Observations
 
 Hidden = str | tuple[str, str]
 """What is held out: a model with all that was measured of it, or one score, by model and benchmark."""

@@ -1,0 +1,1 @@
+"""Tables in: models, scores, losses and mixtures, read, validated and divided into folds."""
