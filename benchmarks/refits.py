@@ -30,8 +30,8 @@ import scalebayes as sb
 from benchmarks.runs import options, report, sizes
 from benchmarks.sampling import plain, run_plain
 from benchmarks.sloth_data import protocol
-from scalebayes import design as designs
 from scalebayes.data.folds import Fold, hidden
+from scalebayes.model import design as designs
 from scalebayes.programs import over_draws
 
 MIXED = 1.05

@@ -30,9 +30,9 @@ from numpyro.distributions import Normal
 import scalebayes as sb
 from benchmarks.runs import options, report, sizes
 from benchmarks.sloth_data import protocol
-from scalebayes import design as designs
 from scalebayes.diagnostics import ConvergenceWarning
-from scalebayes.laws.scores import inputs, observe, response
+from scalebayes.model import design as designs
+from scalebayes.model.response import inputs, observe, response
 
 
 def plain(law: sb.Sloth, design: designs.Design) -> None:

@@ -20,8 +20,8 @@ import pandas as pd
 
 import scalebayes as sb
 from benchmarks.runs import options, report, sizes
-from scalebayes.design import Reference
 from scalebayes.diagnostics import ConvergenceWarning
+from scalebayes.model.design import Reference
 from scalebayes.simulation import simulate
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from scalebayes.laws import priors as priors_of
-from scalebayes.laws.law import specification
+from scalebayes.model.law import specification
 
 if TYPE_CHECKING:
     from scalebayes.posterior import Fit

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from scalebayes.data.observations import Observations
-    from scalebayes.laws.law import Law
+    from scalebayes.model.law import Law
 
 
 def average(fits: Mapping[str, Fit], weights: Mapping[str, float]) -> Average:

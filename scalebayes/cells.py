@@ -15,7 +15,7 @@ from scalebayes.levels import check_mixtures, positions
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from scalebayes.design import Design
+    from scalebayes.model.design import Design
     from scalebayes.posterior import Fit
 
 Quantity = Literal["score", "loss"]

@@ -28,15 +28,15 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from scipy.linalg import solve_triangular
 
 from scalebayes.laws import LAWS
-from scalebayes.laws.law import from_specification, specification
 from scalebayes.levels import local_dim
+from scalebayes.model.law import from_specification, specification
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from scalebayes.design import Design
     from scalebayes.inference import Settings
-    from scalebayes.laws.law import Law
+    from scalebayes.model.design import Design
+    from scalebayes.model.law import Law
 
 CHUNK = 50
 """Iterations between two visits to Python: often enough for a progress bar, seldom enough to be free."""

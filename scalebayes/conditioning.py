@@ -20,15 +20,15 @@ from scalebayes.data.observations import Observations
 from scalebayes.diagnostics import ConvergenceWarning
 from scalebayes.inference import evaluate
 from scalebayes.laws import LAWS
-from scalebayes.laws.law import from_specification, specification
 from scalebayes.levels import given, local_dim, positions
+from scalebayes.model.law import from_specification, specification
 from scalebayes.posterior import make_tree
 from scalebayes.programs import over_draws
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scalebayes.design import Design
+    from scalebayes.model.design import Design
     from scalebayes.posterior import Fit
 
 PROPOSALS = 64

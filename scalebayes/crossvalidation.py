@@ -18,18 +18,18 @@ import pandas as pd
 
 from scalebayes.data.folds import Fold
 from scalebayes.data.schema import COLUMNS
-from scalebayes.design import Reference
 from scalebayes.diagnostics import ConvergenceWarning
 from scalebayes.heldout import HeldOut, held_out, joined
 from scalebayes.inference import fit as sample_posterior
 from scalebayes.laws import LAWS
-from scalebayes.laws.law import from_specification, specification
+from scalebayes.model.design import Reference
+from scalebayes.model.law import from_specification, specification
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from scalebayes.data.observations import Observations
-    from scalebayes.laws.law import Law
+    from scalebayes.model.law import Law
 
 
 def cross_validate(

@@ -26,7 +26,7 @@ from scalebayes.data.folds import (
 )
 from scalebayes.data.observations import Observations
 from scalebayes.laws import LAWS
-from scalebayes.laws.law import from_specification, specification
+from scalebayes.model.law import from_specification, specification
 from scalebayes.moment_matching import ENOUGH, importance, matched
 from scalebayes.programs import over_draws
 
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from scalebayes.design import Design
     from scalebayes.heldout import HeldOut
+    from scalebayes.model.design import Design
     from scalebayes.posterior import Fit
 
 UNSURE = 0.5

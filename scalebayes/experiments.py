@@ -36,15 +36,15 @@ from scalebayes.cells import design_of_models
 from scalebayes.data.observations import Observations
 from scalebayes.data.schema import quoted
 from scalebayes.laws import LAWS
-from scalebayes.laws.law import from_specification, specification
 from scalebayes.levels import check_known, given, positions
+from scalebayes.model.law import from_specification, specification
 from scalebayes.posterior import parts, shares
 from scalebayes.programs import over_draws
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from scalebayes.design import Design
+    from scalebayes.model.design import Design
     from scalebayes.posterior import Average, Fit
 
 EDGE = 1e-3

@@ -30,8 +30,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from scalebayes import curves
 from scalebayes.laws.sloth import Sloth
+from scalebayes.model import curves
 from scalebayes.posterior import evenly
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
-    from scalebayes.design import Design, Reference
+    from scalebayes.model.design import Design, Reference
     from scalebayes.posterior import Fit
 
 

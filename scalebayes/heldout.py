@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from scalebayes.data.observations import Observations
-    from scalebayes.design import Design
+    from scalebayes.model.design import Design
     from scalebayes.posterior import Fit
 
 KEPT = 1000

@@ -26,14 +26,14 @@ from arviz_stats import psense
 
 from scalebayes.covariances import HALF, contraction, directions, pairs
 from scalebayes.diagnostics import CONSTANT
-from scalebayes.laws.law import describe
-from scalebayes.laws.words import word
+from scalebayes.model.law import describe
+from scalebayes.model.words import word
 from scalebayes.posterior import evenly
 from scalebayes.remedies import OF_INPUT, Seen, lacking, listed, remedy
 from scalebayes.unconstrained import side_by_side, sources
 
 if TYPE_CHECKING:
-    from scalebayes.laws.law import Law
+    from scalebayes.model.law import Law
     from scalebayes.posterior import Fit
     from scalebayes.unconstrained import Draws
 

@@ -15,12 +15,12 @@ from numpyro import handlers
 from numpyro.infer.inspect import get_dependencies
 from numpyro.infer.util import constrain_fn
 
-from scalebayes import design as designs
 from scalebayes.chains import sample_chains
 from scalebayes.data.folds import hidden, pairs
 from scalebayes.laws import LAWS
-from scalebayes.laws.law import from_specification, specification
 from scalebayes.levels import check_mixtures
+from scalebayes.model import design as designs
+from scalebayes.model.law import from_specification, specification
 from scalebayes.posterior import Fit, make_tree
 from scalebayes.programs import make_room, over_draws, use_compilation_cache
 from scalebayes.version import __version__
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from scalebayes.data.folds import Hidden
     from scalebayes.data.observations import Observations
-    from scalebayes.design import Design, Reference
-    from scalebayes.laws.law import Law
+    from scalebayes.model.design import Design, Reference
+    from scalebayes.model.law import Law
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from scalebayes.design import Design
-    from scalebayes.laws.law import Law
+    from scalebayes.model.design import Design
+    from scalebayes.model.law import Law
     from scalebayes.posterior import Fit
 
 LOCAL_DIMS = ("family", "lineage", "run", "model", "model_without_tokens")

@@ -17,8 +17,8 @@ from numpyro import handlers
 from scalebayes.cells import design_of_models
 from scalebayes.data.observations import Observations
 from scalebayes.laws import LAWS
-from scalebayes.laws.law import from_specification, specification
 from scalebayes.levels import check_known, given, positions
+from scalebayes.model.law import from_specification, specification
 from scalebayes.posterior import evenly
 from scalebayes.prediction import summary
 from scalebayes.programs import over_draws

@@ -28,14 +28,14 @@ from scipy.special import logsumexp
 
 from scalebayes.chains import site_shapes
 from scalebayes.laws import LAWS
-from scalebayes.laws.law import from_specification, specification
+from scalebayes.model.law import from_specification, specification
 from scalebayes.programs import over_draws
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scalebayes.design import Design
-    from scalebayes.laws.law import Law
+    from scalebayes.model.design import Design
+    from scalebayes.model.law import Law
     from scalebayes.posterior import Fit
 
 ENOUGH = 0.5

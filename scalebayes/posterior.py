@@ -14,19 +14,19 @@ import pandas as pd
 import xarray as xr
 from arviz_base import from_dict
 
-from scalebayes import design as designs
 from scalebayes import diagnostics
 from scalebayes.data.folds import Hidden, hidden
 from scalebayes.data.observations import Observations
 from scalebayes.data.schema import COLUMNS
-from scalebayes.design import Design, Reference
 from scalebayes.laws import LAWS
-from scalebayes.laws.law import from_specification, specification
+from scalebayes.model import design as designs
+from scalebayes.model.design import Design, Reference
+from scalebayes.model.law import from_specification, specification
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from scalebayes.laws.law import Law
+    from scalebayes.model.law import Law
 
 SCHEMA = 2
 """Version of the file format; `load` refuses a newer one. Files of 1 have no mixtures."""

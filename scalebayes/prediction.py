@@ -18,8 +18,8 @@ from scipy.special import logsumexp
 from scalebayes.cells import CELL, asked, design_of_models
 from scalebayes.data.schema import quoted
 from scalebayes.laws import LAWS
-from scalebayes.laws.law import from_specification, specification
 from scalebayes.levels import given, local_dim, positions
+from scalebayes.model.law import from_specification, specification
 from scalebayes.posterior import Average, Fit, shares
 from scalebayes.programs import over_draws
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from scalebayes.cells import Quantity
     from scalebayes.data.observations import Observations
-    from scalebayes.design import Design
+    from scalebayes.model.design import Design
 
 Kind = Literal["score", "mean"]
 

@@ -12,18 +12,18 @@ import numpy as np
 import xarray as xr
 from numpyro import handlers
 
-from scalebayes import design as designs
 from scalebayes.data.observations import Observations
 from scalebayes.laws import LAWS
-from scalebayes.laws.law import from_specification, specification
+from scalebayes.model import design as designs
+from scalebayes.model.law import from_specification, specification
 from scalebayes.posterior import make_tree
 from scalebayes.programs import make_room, over_draws
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scalebayes.design import Design
-    from scalebayes.laws.law import Law
+    from scalebayes.model.design import Design
+    from scalebayes.model.law import Law
 
 
 def prior_predictive(

@@ -27,15 +27,15 @@ from numpyro import handlers
 from numpyro.distributions import biject_to
 
 from scalebayes.laws import LAWS
-from scalebayes.laws.law import from_specification, specification
 from scalebayes.levels import LOCAL_DIMS
+from scalebayes.model.law import from_specification, specification
 from scalebayes.programs import make_room, over_draws
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scalebayes.design import Design
-    from scalebayes.laws.law import Law
+    from scalebayes.model.design import Design
+    from scalebayes.model.law import Law
     from scalebayes.posterior import Fit
 
 Values = dict[str, np.ndarray]

@@ -17,10 +17,10 @@ from scipy.special import expit, softmax
 from scipy.stats import multivariate_normal, norm, truncnorm
 
 import scalebayes as sb
-from scalebayes import design
 from scalebayes.laws.flp_m import domain_law
-from scalebayes.laws.law import Law
-from scalebayes.likelihoods import Emerging, Noisy
+from scalebayes.model import design
+from scalebayes.model.law import Law
+from scalebayes.model.likelihoods import Emerging, Noisy
 from scalebayes.simulation import simulate
 
 CHANCE, THRESHOLD = np.array([0.25, 0.0, 0.5]), np.array([0.3, 0.05, 0.55])

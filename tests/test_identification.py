@@ -12,13 +12,13 @@ from conftest import BENCHMARKS, HELD_OUT, fit_quietly, table
 from numpyro import handlers
 
 import scalebayes as sb
-from scalebayes import design as designs
 from scalebayes.chains import site_shapes
 from scalebayes.covariances import contraction, directions, pairs
-from scalebayes.design import Design
 from scalebayes.identification import SENSITIVE, _sensitivities
 from scalebayes.laws import LAWS
-from scalebayes.laws.words import word
+from scalebayes.model import design as designs
+from scalebayes.model.design import Design
+from scalebayes.model.words import word
 from scalebayes.posterior import Fit, make_tree
 from scalebayes.remedies import NEEDS, OF_INPUT, Seen, remedy
 from scalebayes.simulation import simulate

@@ -14,8 +14,9 @@ from conftest import HELD_OUT, table
 from numpyro import distributions as dist
 
 import scalebayes as sb
-from scalebayes import chains, design, diagnostics, inference
+from scalebayes import chains, diagnostics, inference
 from scalebayes.diagnostics import ConvergenceWarning
+from scalebayes.model import design
 
 
 def test_simulated_expectations_are_recovered(
@@ -74,7 +75,7 @@ def test_another_subset_does_not_compile_again(fitted: sb.Fit) -> None:
 
 
 def last_key(fit: sb.Fit) -> tuple[object, ...]:
-    from scalebayes.laws.law import specification
+    from scalebayes.model.law import specification
 
     settings = fit.provenance["settings"]
     return (

@@ -15,10 +15,11 @@ from numpyro import handlers
 from scipy.special import expit, logit
 
 import scalebayes as sb
-from scalebayes import averaging, curves, design, levels
+from scalebayes import averaging, levels
 from scalebayes.cells import design_of_models
 from scalebayes.evidence import pieces
-from scalebayes.laws.losses import Drive, away
+from scalebayes.model import curves, design
+from scalebayes.model.two_steps import Drive, away
 from scalebayes.simulation import simulate
 
 TASKS = {"easy": 0.25, "hard": 0.25, "pair": 0.5}

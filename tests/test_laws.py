@@ -20,9 +20,9 @@ from numpyro.infer.util import log_density
 from scipy.stats import multivariate_normal, norm
 
 import scalebayes as sb
-from scalebayes import curves, design, likelihoods
 from scalebayes.laws import LAWS
-from scalebayes.laws.law import Law, from_specification, priors, specification
+from scalebayes.model import curves, design, likelihoods
+from scalebayes.model.law import Law, from_specification, priors, specification
 from scalebayes.simulation import prior_predictive
 
 VARIANTS = {

@@ -13,7 +13,7 @@ from scipy.stats import norm
 
 import scalebayes as sb
 from scalebayes.chains import site_shapes
-from scalebayes.laws.law import specification
+from scalebayes.model.law import specification
 from scalebayes.moment_matching import _about, _programs, importance, left_out
 
 

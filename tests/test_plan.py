@@ -12,11 +12,11 @@ from scipy.special import expit, logit
 
 import scalebayes as sb
 from scalebayes import budgets
-from scalebayes import design as designs
 from scalebayes.allocation import _peak
 from scalebayes.cells import design_of_models
 from scalebayes.experiments import _residual
 from scalebayes.levels import given, positions
+from scalebayes.model import design as designs
 from scalebayes.posterior import Fit, make_tree
 from scalebayes.simulation import prior_predictive
 

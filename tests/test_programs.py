@@ -13,8 +13,8 @@ import pytest
 
 import scalebayes as sb
 from scalebayes import conditioning, inference, prediction, simulation, unconstrained
-from scalebayes.laws.law import specification
 from scalebayes.levels import positions
+from scalebayes.model.law import specification
 from scalebayes.programs import make_room, over_draws
 
 

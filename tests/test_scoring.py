@@ -19,7 +19,7 @@ from scipy.stats import beta, multivariate_normal, norm, rice
 import scalebayes as sb
 from scalebayes import pictures, prediction, scoring
 from scalebayes.heldout import HeldOut, joined
-from scalebayes.likelihoods import Noisy
+from scalebayes.model.likelihoods import Noisy
 from scalebayes.prediction import summary
 
 mpl.use("Agg")

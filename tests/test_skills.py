@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 from numpyro import handlers
 
-from scalebayes import design as designs
 from scalebayes.data.observations import Observations
 from scalebayes.factor_scores import SkillDraws, _skill_part, skill_draws
 from scalebayes.laws import FamilyIntercept, Sloth
+from scalebayes.model import design as designs
 from scalebayes.posterior import Fit, make_tree
 from scalebayes.skills import skill_levels, skills
 

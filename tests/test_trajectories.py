@@ -9,9 +9,9 @@ from conftest import HELD_OUT, table
 from scipy.special import expit, logit
 
 import scalebayes as sb
-from scalebayes import design as designs
 from scalebayes import trajectories
 from scalebayes.levels import new_names
+from scalebayes.model import design as designs
 from scalebayes.posterior import make_tree
 from scalebayes.trajectories import _at_losses, _grid
 

@@ -4,8 +4,8 @@ from scalebayes.laws.baselines import FamilyIntercept, SharedIntercept, SizeAndT
 from scalebayes.laws.flp import Flp
 from scalebayes.laws.flp_m import FlpM
 from scalebayes.laws.ladder import Ladder
-from scalebayes.laws.law import Law, priors
 from scalebayes.laws.sloth import Sloth
+from scalebayes.model.law import Law, priors
 
 LAWS: dict[str, type] = {
     "Sloth": Sloth,

@@ -22,13 +22,13 @@ import jax.numpy as jnp
 from numpyro import distributions as dist
 from numpyro import plate, sample
 
-from scalebayes.laws.law import check, prior
-from scalebayes.laws.scores import inputs, observe, response
+from scalebayes.model.law import check, prior
+from scalebayes.model.response import inputs, observe, response
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from scalebayes.design import Design
+    from scalebayes.model.design import Design
 
 
 @dataclass(frozen=True)

@@ -32,9 +32,10 @@ from jax.scipy.special import logit
 from numpyro import deterministic, plate, sample
 from numpyro import distributions as dist
 
-from scalebayes import likelihoods
-from scalebayes.laws.law import prior
-from scalebayes.laws.losses import (
+from scalebayes.model import likelihoods
+from scalebayes.model.law import prior
+from scalebayes.model.response import observe, response
+from scalebayes.model.two_steps import (
     Curve,
     Drive,
     Place,
@@ -42,12 +43,11 @@ from scalebayes.laws.losses import (
     surface,
     worth_of_losses,
 )
-from scalebayes.laws.scores import observe, response
 
 if TYPE_CHECKING:
     from jax import Array
 
-    from scalebayes.design import Design
+    from scalebayes.model.design import Design
 
 EMERGENCE = 0.05
 """A score so far above chance tells of the loss, as in the paper."""

@@ -39,14 +39,14 @@ from jax.nn import softmax
 from numpyro import deterministic, plate, sample
 from numpyro import distributions as dist
 
-from scalebayes.laws.law import prior
-from scalebayes.laws.losses import Curve, Drive, Place, TwoSteps, worth_of_losses
-from scalebayes.laws.scores import observe, response
+from scalebayes.model.law import prior
+from scalebayes.model.response import observe, response
+from scalebayes.model.two_steps import Curve, Drive, Place, TwoSteps, worth_of_losses
 
 if TYPE_CHECKING:
     from jax import Array
 
-    from scalebayes.design import Design
+    from scalebayes.model.design import Design
 
 
 def domain_law(c: Array, log_share: Array, a1: Array, a2: Array) -> Array:

@@ -43,8 +43,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from numpyro import distributions as dist
 from numpyro import sample
 
-from scalebayes.laws.law import prior
-from scalebayes.laws.losses import (
+from scalebayes.model.law import prior
+from scalebayes.model.response import observe, response
+from scalebayes.model.two_steps import (
     Curve,
     Drive,
     Place,
@@ -52,10 +53,9 @@ from scalebayes.laws.losses import (
     surface,
     worth_of_losses,
 )
-from scalebayes.laws.scores import observe, response
 
 if TYPE_CHECKING:
-    from scalebayes.design import Design
+    from scalebayes.model.design import Design
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ With model i of family f, benchmark j, skill k and inputs x_i = (log N, log D, h
 
     theta_ik = alpha_fk + sum_p x_ip beta_fpk            skills
     eta_ij   = b_j + sum_k lam_jk theta_ik + e_ij        loadings times skills, and what is specific
-    mu_ij    = gamma_j + (1 - gamma_j) link_j(eta_ij)    expected score; `scalebayes.curves` has the link
+    mu_ij    = gamma_j + (1 - gamma_j) link_j(eta_ij)    expected score; `scalebayes.model.curves` has the link
     y_ij     ~ Normal(mu_ij + mu'_ij sum_k lam_jk t_ik, sd_ij)    mu' is the derivative in eta
 
 The paper estimates alpha, beta, lam and gamma as numbers, with a logistic or a neural link. Here
@@ -29,7 +29,7 @@ they do to the benchmarks, and that is normal again. With Sigma = Lam Lam' + dia
     eta_ij = a_fj + sum_p x_ip B_fpj
 
 So the skills are integrated out, and `scalebayes.factor_scores` draws them back from their conditional
-distribution. t is integrated out in `scalebayes.likelihoods`. Without a specific term Sigma has rank K
+distribution. t is integrated out in `scalebayes.model.likelihoods`. Without a specific term Sigma has rank K
 and the same effects are sampled as skills.
 
 Second, only Lam Lam' is left of the loadings. A matrix of independent Normal(0, c^2) entries is
@@ -54,14 +54,14 @@ import numpy as np
 from numpyro import deterministic, plate, sample
 from numpyro import distributions as dist
 
-from scalebayes import curves
-from scalebayes.laws.law import check, prior
-from scalebayes.laws.scores import inputs, observe, response
+from scalebayes.model import curves
+from scalebayes.model.law import check, prior
+from scalebayes.model.response import inputs, observe, response
 
 if TYPE_CHECKING:
     from jax import Array
 
-    from scalebayes.design import Design
+    from scalebayes.model.design import Design
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ import jax.numpy as jnp
 from numpyro import deterministic, plate, sample
 from numpyro import distributions as dist
 
-from scalebayes import curves, likelihoods
+from scalebayes.model import curves, likelihoods
 
 if TYPE_CHECKING:
     from jax import Array
 
-    from scalebayes.design import Design
+    from scalebayes.model.design import Design
 
 
 def log_tokens(design: Design) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from scalebayes.laws.law import Law
+    from scalebayes.model.law import Law
 
 
 class Word(NamedTuple):

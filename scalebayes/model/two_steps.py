@@ -13,15 +13,15 @@ from jax.scipy.special import logit
 from numpyro import deterministic, plate, sample
 from numpyro import distributions as dist
 
-from scalebayes import curves
-from scalebayes.laws.law import check, prior
-from scalebayes.laws.scores import log_tokens
-from scalebayes.likelihoods import Noisy
+from scalebayes.model import curves
+from scalebayes.model.law import check, prior
+from scalebayes.model.likelihoods import Noisy
+from scalebayes.model.response import log_tokens
 
 if TYPE_CHECKING:
     from jax import Array
 
-    from scalebayes.design import Design
+    from scalebayes.model.design import Design
 
 STRETCHES = (1.0, 1.0, 2.0, 2.0)
 """Decades of FLOPs, either side of the middle, over each of which a discrepancy has one slope."""

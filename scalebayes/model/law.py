@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from scalebayes.design import Design
+    from scalebayes.model.design import Design
 
 SCHEMA = "scalebayes.law/1"
 

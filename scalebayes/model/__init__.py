@@ -1,0 +1,1 @@
+"""What laws are made of: curves, links, likelihoods, the design, and the parts that laws share."""
