@@ -26,9 +26,9 @@ from benchmarks.runs import options, report, sizes
 from benchmarks.sloth_data import BENCHMARKS, protocol
 from scalebayes.averaging import pseudo_bma, stacking
 from scalebayes.data.folds import Fold
-from scalebayes.diagnostics import ConvergenceWarning
 from scalebayes.evidence import densities, with_both
 from scalebayes.heldout import HeldOut, joined, mixed
+from scalebayes.inference.diagnostics import ConvergenceWarning
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,7 +20,7 @@ import pandas as pd
 import scalebayes as sb
 from benchmarks.runs import options, report, sizes
 from benchmarks.sloth_data import protocol
-from scalebayes.diagnostics import ConvergenceWarning
+from scalebayes.inference.diagnostics import ConvergenceWarning
 
 FAMILIES = ("llama-2", "pythia", "qwen1.5", "bloom", "yi-1.5", "opt")
 COLUMNS = ["median", "lower_90", "upper_90"]

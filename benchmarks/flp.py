@@ -21,7 +21,7 @@ import scalebayes as sb
 from benchmarks.gadre import SMALLEST_LARGE, table
 from benchmarks.ladder_protocol import TARGETS
 from benchmarks.runs import figures, options, report, scored, sizes
-from scalebayes.diagnostics import ConvergenceWarning
+from scalebayes.inference.diagnostics import ConvergenceWarning
 
 LAWS = {
     "sigmoid": sb.Flp(scores="sigmoid", floor="learned"),

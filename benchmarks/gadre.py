@@ -17,7 +17,7 @@ import pandas as pd
 
 import scalebayes as sb
 from benchmarks.runs import figures, inside, options, report, scored, sizes, use_data
-from scalebayes.diagnostics import ConvergenceWarning
+from scalebayes.inference.diagnostics import ConvergenceWarning
 
 LAW = sb.Ladder(feature="c4")
 MOST_FLOPS = 1e20

@@ -19,7 +19,7 @@ from scipy.stats import spearmanr
 
 import scalebayes as sb
 from benchmarks.runs import inside, options, report, scored, sizes, use_data
-from scalebayes.diagnostics import ConvergenceWarning
+from scalebayes.inference.diagnostics import ConvergenceWarning
 
 
 def main() -> None:

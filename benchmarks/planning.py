@@ -26,8 +26,8 @@ import pandas as pd
 
 import scalebayes as sb
 from benchmarks.runs import options, report, sizes
-from scalebayes.diagnostics import ConvergenceWarning
 from scalebayes.experiments import outcomes
+from scalebayes.inference.diagnostics import ConvergenceWarning
 from scalebayes.model.design import Reference
 from scalebayes.simulation import simulate
 

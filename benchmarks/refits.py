@@ -31,8 +31,8 @@ from benchmarks.runs import options, report, sizes
 from benchmarks.sampling import plain, run_plain
 from benchmarks.sloth_data import protocol
 from scalebayes.data.folds import Fold, hidden
+from scalebayes.inference.compilation import over_draws
 from scalebayes.model import design as designs
-from scalebayes.programs import over_draws
 
 MIXED = 1.05
 """Chains with an R-hat below are taken to tell their Monte Carlo error."""

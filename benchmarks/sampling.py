@@ -30,7 +30,7 @@ from numpyro.distributions import Normal
 import scalebayes as sb
 from benchmarks.runs import options, report, sizes
 from benchmarks.sloth_data import protocol
-from scalebayes.diagnostics import ConvergenceWarning
+from scalebayes.inference.diagnostics import ConvergenceWarning
 from scalebayes.model import design as designs
 from scalebayes.model.response import inputs, observe, response
 

@@ -20,7 +20,7 @@ import pandas as pd
 
 import scalebayes as sb
 from benchmarks.runs import options, report, sizes
-from scalebayes.diagnostics import ConvergenceWarning
+from scalebayes.inference.diagnostics import ConvergenceWarning
 from scalebayes.model.design import Reference
 from scalebayes.simulation import simulate
 

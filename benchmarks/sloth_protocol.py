@@ -17,7 +17,7 @@ import pandas as pd
 import scalebayes as sb
 from benchmarks.runs import inside, options, report, scored, sizes
 from benchmarks.sloth_data import BENCHMARKS, PUBLISHED, protocol
-from scalebayes.diagnostics import ConvergenceWarning
+from scalebayes.inference.diagnostics import ConvergenceWarning
 
 
 def main() -> None:

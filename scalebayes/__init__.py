@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from scalebayes.experiments import next_run
     from scalebayes.heldout import HeldOut, held_out
     from scalebayes.identification import Identifiability, identifiability
-    from scalebayes.inference import fit
+    from scalebayes.inference.fitting import fit
+    from scalebayes.inference.posterior import Fit, load
     from scalebayes.laws import (
         FamilyIntercept,
         Flp,
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     )
     from scalebayes.mixtures import BestMixture, best_mixture
     from scalebayes.plan import beats, target_map, target_probability
-    from scalebayes.posterior import Fit, load
     from scalebayes.prediction import (
         joint_log_score,
         log_score,
@@ -66,7 +66,7 @@ _HOME = {
     "next_run": "experiments",
     "Identifiability": "identification",
     "identifiability": "identification",
-    "fit": "inference",
+    "fit": "inference.fitting",
     "FamilyIntercept": "laws",
     "Flp": "laws",
     "FlpM": "laws",
@@ -84,8 +84,8 @@ _HOME = {
     "smallest_budget": "budgets",
     "target_map": "plan",
     "target_probability": "plan",
-    "Fit": "posterior",
-    "load": "posterior",
+    "Fit": "inference.posterior",
+    "load": "inference.posterior",
     "joint_log_score": "prediction",
     "log_score": "prediction",
     "posterior_predictive": "prediction",

@@ -9,7 +9,7 @@ from scalebayes.laws import priors as priors_of
 from scalebayes.model.law import specification
 
 if TYPE_CHECKING:
-    from scalebayes.posterior import Fit
+    from scalebayes.inference.posterior import Fit
 
 
 def verdict(fit: Fit) -> dict[str, Any]:

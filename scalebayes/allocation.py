@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from scalebayes.cells import Quantity
-    from scalebayes.posterior import Average, Fit
+    from scalebayes.inference.posterior import Average, Fit
 
 SIZES = 49
 """Sizes that are compared at a budget, evenly spaced in log N; between them a parabola finds the optimum."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from scalebayes.inference.posterior import Average, Fit, parts, thinned
 from scalebayes.levels import new_names
-from scalebayes.posterior import Average, Fit, parts, thinned
 
 DRAWS = 1000
 """Posterior draws by which many models are judged at once."""

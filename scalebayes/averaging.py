@@ -9,8 +9,8 @@ import pandas as pd
 from scipy.special import softmax
 
 from scalebayes.data.schema import TO_ONE, quoted
-from scalebayes.inference import fit
-from scalebayes.posterior import Average, Fit
+from scalebayes.inference.fitting import fit
+from scalebayes.inference.posterior import Average, Fit
 from scalebayes.prediction import joint_log_score
 
 if TYPE_CHECKING:

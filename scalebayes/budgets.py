@@ -15,7 +15,7 @@ from scalebayes.plan import reached
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from scalebayes.posterior import Average, Fit
+    from scalebayes.inference.posterior import Average, Fit
     from scalebayes.prediction import Kind
 
 BUDGETS, RATIOS = 25, 13

@@ -10,13 +10,14 @@ import pandas as pd
 
 from scalebayes.data.observations import Observations
 from scalebayes.data.schema import TO_ONE, quoted, suggestion
-from scalebayes.levels import check_mixtures, positions
+from scalebayes.levels import positions
+from scalebayes.model.effects import check_mixtures
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from scalebayes.inference.posterior import Fit
     from scalebayes.model.design import Design
-    from scalebayes.posterior import Fit
 
 Quantity = Literal["score", "loss"]
 

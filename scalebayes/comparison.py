@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from scalebayes.evidence import Pieces
-    from scalebayes.posterior import Fit
+    from scalebayes.inference.posterior import Fit
 
 By = Literal["larger", "family", "model", "score"]
 Method = Literal["stacking", "pseudo-bma"]

@@ -17,19 +17,20 @@ from jax.flatten_util import ravel_pytree
 from numpyro import handlers
 
 from scalebayes.data.observations import Observations
-from scalebayes.diagnostics import ConvergenceWarning
-from scalebayes.inference import evaluate
+from scalebayes.inference.compilation import over_draws
+from scalebayes.inference.diagnostics import ConvergenceWarning
+from scalebayes.inference.fitting import evaluate
+from scalebayes.inference.posterior import make_tree
 from scalebayes.laws import LAWS
-from scalebayes.levels import given, local_dim, positions
+from scalebayes.levels import given, positions
+from scalebayes.model.effects import local_dim
 from scalebayes.model.law import from_specification, specification
-from scalebayes.posterior import make_tree
-from scalebayes.programs import over_draws
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from scalebayes.inference.posterior import Fit
     from scalebayes.model.design import Design
-    from scalebayes.posterior import Fit
 
 PROPOSALS = 64
 """Proposals for the effects of the new families at each posterior draw."""

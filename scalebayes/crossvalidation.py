@@ -18,9 +18,9 @@ import pandas as pd
 
 from scalebayes.data.folds import Fold
 from scalebayes.data.schema import COLUMNS
-from scalebayes.diagnostics import ConvergenceWarning
 from scalebayes.heldout import HeldOut, held_out, joined
-from scalebayes.inference import fit as sample_posterior
+from scalebayes.inference.diagnostics import ConvergenceWarning
+from scalebayes.inference.fitting import fit as sample_posterior
 from scalebayes.laws import LAWS
 from scalebayes.model.design import Reference
 from scalebayes.model.law import from_specification, specification

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from scalebayes.cells import Quantity
     from scalebayes.data.observations import Observations
+    from scalebayes.inference.posterior import Fit
     from scalebayes.laws import Law
-    from scalebayes.posterior import Fit
 
 FAMILIES = (
     "bloom",

@@ -25,18 +25,18 @@ from scalebayes.data.folds import (
     whole_models,
 )
 from scalebayes.data.observations import Observations
+from scalebayes.inference.compilation import over_draws
 from scalebayes.laws import LAWS
 from scalebayes.model.law import from_specification, specification
 from scalebayes.moment_matching import ENOUGH, importance, matched
-from scalebayes.programs import over_draws
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from scalebayes.heldout import HeldOut
+    from scalebayes.inference.posterior import Fit
     from scalebayes.model.design import Design
-    from scalebayes.posterior import Fit
 
 UNSURE = 0.5
 """Above this Monte Carlo error a joint density rests on a few draws, and its error is not known either."""

@@ -35,17 +35,17 @@ from scipy.special import logit
 from scalebayes.cells import design_of_models
 from scalebayes.data.observations import Observations
 from scalebayes.data.schema import quoted
+from scalebayes.inference.compilation import over_draws
+from scalebayes.inference.posterior import parts, shares
 from scalebayes.laws import LAWS
 from scalebayes.levels import check_known, given, positions
 from scalebayes.model.law import from_specification, specification
-from scalebayes.posterior import parts, shares
-from scalebayes.programs import over_draws
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from scalebayes.inference.posterior import Average, Fit
     from scalebayes.model.design import Design
-    from scalebayes.posterior import Average, Fit
 
 EDGE = 1e-3
 """Simulated scores are held this far from 0 and 1, where logits end."""

@@ -30,17 +30,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from scalebayes.inference.posterior import evenly
 from scalebayes.laws.sloth import Sloth
 from scalebayes.model import curves
-from scalebayes.posterior import evenly
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import xarray as xr
 
+    from scalebayes.inference.posterior import Fit
     from scalebayes.model.design import Design, Reference
-    from scalebayes.posterior import Fit
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,15 +12,15 @@ from scipy.special import logsumexp
 
 from scalebayes.bridge import effective_draws
 from scalebayes.cells import asked
-from scalebayes.posterior import Average, described, evenly, shares
+from scalebayes.inference.posterior import Average, described, evenly, shares
 from scalebayes.prediction import at_cells
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from scalebayes.data.observations import Observations
+    from scalebayes.inference.posterior import Fit
     from scalebayes.model.design import Design
-    from scalebayes.posterior import Fit
 
 KEPT = 1000
 """At most so many predictive draws of a fold are kept."""

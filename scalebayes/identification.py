@@ -25,16 +25,16 @@ from arviz_base import from_dict
 from arviz_stats import psense
 
 from scalebayes.covariances import HALF, contraction, directions, pairs
-from scalebayes.diagnostics import CONSTANT
+from scalebayes.inference.diagnostics import CONSTANT
+from scalebayes.inference.posterior import evenly
 from scalebayes.model.law import describe
 from scalebayes.model.words import word
-from scalebayes.posterior import evenly
 from scalebayes.remedies import OF_INPUT, Seen, lacking, listed, remedy
 from scalebayes.unconstrained import side_by_side, sources
 
 if TYPE_CHECKING:
+    from scalebayes.inference.posterior import Fit
     from scalebayes.model.law import Law
-    from scalebayes.posterior import Fit
     from scalebayes.unconstrained import Draws
 
 DRAWS = 2000

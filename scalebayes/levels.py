@@ -11,24 +11,16 @@ import numpyro
 from numpyro import handlers
 
 from scalebayes.data.schema import quoted
+from scalebayes.model.effects import LOCAL_DIMS, local_dim
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import pandas as pd
 
+    from scalebayes.inference.posterior import Fit
     from scalebayes.model.design import Design
     from scalebayes.model.law import Law
-    from scalebayes.posterior import Fit
-
-LOCAL_DIMS = ("family", "lineage", "run", "model", "model_without_tokens")
-"""Dimensions along which sampled effects grow with the data. A site has at most one, its first."""
-
-
-def local_dim(law: Law, site: str) -> str | None:
-    """The dimension of `LOCAL_DIMS` along which a site grows; None for a global one."""
-    dims = law.dims[site]
-    return dims[0] if dims and dims[0] in LOCAL_DIMS else None
 
 
 def new_names(models: pd.DataFrame, n: int) -> list[str]:
@@ -47,21 +39,6 @@ def check_known(dim: str, names: Iterable[str], known: Sequence[str]) -> None:
     if unknown := [name for name in names if name not in known]:
         raise ValueError(
             f"the fit has no {dim} {quoted(unknown)}, it has {quoted(known) or 'none at all'}"
-        )
-
-
-def check_mixtures(law: Law, design: Design) -> None:
-    """Refuse models without a mixture where the law needs it.
-
-    Raises:
-        ValueError: Naming the models.
-    """
-    unknown = np.isnan(np.asarray(design.mixture)).any(axis=1)
-    if unknown.any() and any("source" in dims for dims in law.dims.values()):
-        names = [m for m, missing in zip(design.labels("model"), unknown, strict=True) if missing]
-        raise ValueError(
-            f"{type(law).__name__} needs the mixture of every model, but none is known of "
-            f"{quoted(names)}: give their mixtures, or leave them out"
         )
 
 

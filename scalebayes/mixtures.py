@@ -16,17 +16,17 @@ from numpyro import handlers
 
 from scalebayes.cells import design_of_models
 from scalebayes.data.observations import Observations
+from scalebayes.inference.compilation import over_draws
+from scalebayes.inference.posterior import evenly
 from scalebayes.laws import LAWS
 from scalebayes.levels import check_known, given, positions
 from scalebayes.model.law import from_specification, specification
-from scalebayes.posterior import evenly
 from scalebayes.prediction import summary
-from scalebayes.programs import over_draws
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from scalebayes.posterior import Fit
+    from scalebayes.inference.posterior import Fit
 
 STEPS = 600
 """Steps of the descent from an even mixture."""

@@ -26,17 +26,17 @@ from numpyro import handlers
 from numpyro.infer.util import constrain_fn, potential_energy, unconstrain_fn
 from scipy.special import logsumexp
 
-from scalebayes.chains import site_shapes
+from scalebayes.inference.compilation import over_draws
+from scalebayes.inference.nuts import site_shapes
 from scalebayes.laws import LAWS
 from scalebayes.model.law import from_specification, specification
-from scalebayes.programs import over_draws
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from scalebayes.inference.posterior import Fit
     from scalebayes.model.design import Design
     from scalebayes.model.law import Law
-    from scalebayes.posterior import Fit
 
 ENOUGH = 0.5
 """Below this Pareto k weights have a finite variance, and draws are moved no further; others are not believed."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from scalebayes.cells import Quantity
     from scalebayes.heldout import HeldOut
     from scalebayes.identification import Identifiability
-    from scalebayes.posterior import Fit
+    from scalebayes.inference.posterior import Fit
 
 MOST_FAMILIES = 3
 """Families whose curves are drawn over one another."""

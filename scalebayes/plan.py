@@ -11,14 +11,14 @@ from scalebayes.asked import planned, thin
 from scalebayes.cells import design_of_models
 from scalebayes.data.observations import Observations
 from scalebayes.data.schema import quoted
+from scalebayes.inference.posterior import parts
 from scalebayes.levels import check_known
-from scalebayes.posterior import parts
 from scalebayes.prediction import at_cells, predictive_draws
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from scalebayes.posterior import Average, Fit
+    from scalebayes.inference.posterior import Average, Fit
     from scalebayes.prediction import Kind
 
 ALL = "all"

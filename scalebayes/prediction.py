@@ -17,11 +17,12 @@ from scipy.special import logsumexp
 
 from scalebayes.cells import CELL, asked, design_of_models
 from scalebayes.data.schema import quoted
+from scalebayes.inference.compilation import over_draws
+from scalebayes.inference.posterior import Average, Fit, shares
 from scalebayes.laws import LAWS
-from scalebayes.levels import given, local_dim, positions
+from scalebayes.levels import given, positions
+from scalebayes.model.effects import local_dim
 from scalebayes.model.law import from_specification, specification
-from scalebayes.posterior import Average, Fit, shares
-from scalebayes.programs import over_draws
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

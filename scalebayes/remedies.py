@@ -12,7 +12,7 @@ from scalebayes.data.validation import plural
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from scalebayes.posterior import Fit
+    from scalebayes.inference.posterior import Fit
 
 SAME = 0.05
 """Sizes or token counts that differ by less than 5% are one: papers round them."""

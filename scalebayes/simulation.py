@@ -13,11 +13,11 @@ import xarray as xr
 from numpyro import handlers
 
 from scalebayes.data.observations import Observations
+from scalebayes.inference.compilation import make_room, over_draws
+from scalebayes.inference.posterior import make_tree
 from scalebayes.laws import LAWS
 from scalebayes.model import design as designs
 from scalebayes.model.law import from_specification, specification
-from scalebayes.posterior import make_tree
-from scalebayes.programs import make_room, over_draws
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,7 +15,7 @@ from scalebayes.prediction import summary
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from scalebayes.posterior import Fit
+    from scalebayes.inference.posterior import Fit
 
 
 @dataclass(frozen=True, eq=False)

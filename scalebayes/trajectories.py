@@ -15,9 +15,9 @@ import pandas as pd
 
 from scalebayes.cells import CELL, design_of_models
 from scalebayes.data.schema import quoted, suggestion
+from scalebayes.inference.posterior import Average, Fit, parts
 from scalebayes.levels import new_names
 from scalebayes.model.two_steps import domain_of_benchmark
-from scalebayes.posterior import Average, Fit, parts
 from scalebayes.prediction import at_cells, predict, summary
 
 if TYPE_CHECKING:

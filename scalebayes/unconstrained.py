@@ -26,17 +26,17 @@ import pandas as pd
 from numpyro import handlers
 from numpyro.distributions import biject_to
 
+from scalebayes.inference.compilation import make_room, over_draws
 from scalebayes.laws import LAWS
-from scalebayes.levels import LOCAL_DIMS
+from scalebayes.model.effects import LOCAL_DIMS
 from scalebayes.model.law import from_specification, specification
-from scalebayes.programs import make_room, over_draws
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from scalebayes.inference.posterior import Fit
     from scalebayes.model.design import Design
     from scalebayes.model.law import Law
-    from scalebayes.posterior import Fit
 
 Values = dict[str, np.ndarray]
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import scalebayes as sb
-from scalebayes.diagnostics import ConvergenceWarning
+from scalebayes.inference.diagnostics import ConvergenceWarning
 from scalebayes.laws import Law
 from scalebayes.simulation import simulate
 

@@ -17,7 +17,8 @@ FLOORS = [
     {"data"},
     {"datasets", "model"},
     {"laws"},
-    {"levels", "programs", "diagnostics", "posterior", "chains", "inference", "alignment"},
+    {"inference"},
+    {"levels", "alignment"},
     {
         "cells",
         "prediction",

@@ -12,14 +12,14 @@ from conftest import BENCHMARKS, HELD_OUT, fit_quietly, table
 from numpyro import handlers
 
 import scalebayes as sb
-from scalebayes.chains import site_shapes
 from scalebayes.covariances import contraction, directions, pairs
 from scalebayes.identification import SENSITIVE, _sensitivities
+from scalebayes.inference.nuts import site_shapes
+from scalebayes.inference.posterior import Fit, make_tree
 from scalebayes.laws import LAWS
 from scalebayes.model import design as designs
 from scalebayes.model.design import Design
 from scalebayes.model.words import word
-from scalebayes.posterior import Fit, make_tree
 from scalebayes.remedies import NEEDS, OF_INPUT, Seen, remedy
 from scalebayes.simulation import simulate
 from scalebayes.unconstrained import LOADINGS, Draws, _without_twins

@@ -14,8 +14,10 @@ from conftest import HELD_OUT, table
 from numpyro import distributions as dist
 
 import scalebayes as sb
-from scalebayes import chains, diagnostics, inference
-from scalebayes.diagnostics import ConvergenceWarning
+from scalebayes.inference import diagnostics
+from scalebayes.inference import nuts as chains
+from scalebayes.inference.diagnostics import ConvergenceWarning
+from scalebayes.inference import fitting as inference
 from scalebayes.model import design
 
 
@@ -139,7 +141,7 @@ def test_truncated_and_foreign_files_are_refused(fitted: sb.Fit, tmp_path) -> No
 
 
 def test_newer_schema_is_refused(fitted: sb.Fit, tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    from scalebayes import posterior
+    from scalebayes.inference import posterior
 
     monkeypatch.setattr(posterior, "SCHEMA", 99)
     path = fitted.save(tmp_path / "fit.nc")

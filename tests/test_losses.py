@@ -13,7 +13,7 @@ from scipy.special import expit, logit
 from scipy.stats import norm
 
 import scalebayes as sb
-from scalebayes import diagnostics
+from scalebayes.inference import diagnostics
 
 SOURCES = ["web", "code", "books", "math"]
 TEACHES = {  # what a token of each source is worth to a domain, beside one of its own

@@ -12,7 +12,7 @@ from scipy.special import logsumexp
 from scipy.stats import norm
 
 import scalebayes as sb
-from scalebayes.chains import site_shapes
+from scalebayes.inference.nuts import site_shapes
 from scalebayes.model.law import specification
 from scalebayes.moment_matching import _about, _programs, importance, left_out
 

@@ -15,9 +15,9 @@ from scalebayes import budgets
 from scalebayes.allocation import _peak
 from scalebayes.cells import design_of_models
 from scalebayes.experiments import _residual
+from scalebayes.inference.posterior import Fit, make_tree
 from scalebayes.levels import given, positions
 from scalebayes.model import design as designs
-from scalebayes.posterior import Fit, make_tree
 from scalebayes.simulation import prior_predictive
 
 

@@ -15,7 +15,7 @@ from scipy.special import logsumexp
 
 import scalebayes as sb
 from scalebayes.conditioning import importance_weights
-from scalebayes.diagnostics import ConvergenceWarning
+from scalebayes.inference.diagnostics import ConvergenceWarning
 from scalebayes.simulation import simulate
 
 

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 import scalebayes as sb
-from scalebayes import conditioning, inference, prediction, simulation, unconstrained
+from scalebayes import conditioning, prediction, simulation, unconstrained
+from scalebayes.inference.compilation import make_room, over_draws
+from scalebayes.inference import fitting as inference
 from scalebayes.levels import positions
 from scalebayes.model.law import specification
-from scalebayes.programs import make_room, over_draws
 
 
 def test_a_program_maps_over_its_first_arguments() -> None:

@@ -12,9 +12,9 @@ from numpyro import handlers
 
 from scalebayes.data.observations import Observations
 from scalebayes.factor_scores import SkillDraws, _skill_part, skill_draws
+from scalebayes.inference.posterior import Fit, make_tree
 from scalebayes.laws import FamilyIntercept, Sloth
 from scalebayes.model import design as designs
-from scalebayes.posterior import Fit, make_tree
 from scalebayes.skills import skill_levels, skills
 
 N_DRAW = 60

@@ -10,9 +10,9 @@ from scipy.special import expit, logit
 
 import scalebayes as sb
 from scalebayes import trajectories
+from scalebayes.inference.posterior import make_tree
 from scalebayes.levels import new_names
 from scalebayes.model import design as designs
-from scalebayes.posterior import make_tree
 from scalebayes.trajectories import _at_losses, _grid
 
 N_DRAW = 12

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scalebayes import demo, diagnostics, identification, pictures, scoring
+from scalebayes import demo, identification, pictures, scoring
 from scalebayes.data.schema import quoted
 from scalebayes.data.validation import plural
 from scalebayes.heldout import held_out
+from scalebayes.inference import diagnostics
 from scalebayes.prediction import predict
 from scalebayes.report.section import Section
 from scalebayes.tables import intervals_as_text
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from scalebayes.cells import Quantity
     from scalebayes.data.observations import Observations
-    from scalebayes.posterior import Fit
+    from scalebayes.inference.posterior import Fit
 
 
 def verdict(fit: Fit, compared: dict[Quantity, pd.DataFrame]) -> Section:

@@ -17,7 +17,7 @@ from scalebayes.report.section import Section
 from scalebayes.version import __version__
 
 if TYPE_CHECKING:
-    from scalebayes.posterior import Fit
+    from scalebayes.inference.posterior import Fit
 
 FEW_FAMILIES = 5
 """With fewer, how much families differ is mostly what the prior says."""

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from scalebayes.cells import Quantity
     from scalebayes.data.observations import Observations
+    from scalebayes.inference.posterior import Fit
     from scalebayes.pictures import Picture
-    from scalebayes.posterior import Fit
     from scalebayes.report.section import Section
 
 

@@ -15,14 +15,14 @@ from numpyro import handlers
 from numpyro.infer.inspect import get_dependencies
 from numpyro.infer.util import constrain_fn
 
-from scalebayes.chains import sample_chains
 from scalebayes.data.folds import hidden, pairs
+from scalebayes.inference.compilation import make_room, over_draws, use_compilation_cache
+from scalebayes.inference.nuts import sample_chains
+from scalebayes.inference.posterior import Fit, make_tree
 from scalebayes.laws import LAWS
-from scalebayes.levels import check_mixtures
 from scalebayes.model import design as designs
+from scalebayes.model.effects import check_mixtures
 from scalebayes.model.law import from_specification, specification
-from scalebayes.posterior import Fit, make_tree
-from scalebayes.programs import make_room, over_draws, use_compilation_cache
 from scalebayes.version import __version__
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ import pandas as pd
 import xarray as xr
 from arviz_base import from_dict
 
-from scalebayes import diagnostics
 from scalebayes.data.folds import Hidden, hidden
 from scalebayes.data.observations import Observations
 from scalebayes.data.schema import COLUMNS
+from scalebayes.inference import diagnostics
 from scalebayes.laws import LAWS
 from scalebayes.model import design as designs
 from scalebayes.model.design import Design, Reference

@@ -28,13 +28,13 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from scipy.linalg import solve_triangular
 
 from scalebayes.laws import LAWS
-from scalebayes.levels import local_dim
+from scalebayes.model.effects import local_dim
 from scalebayes.model.law import from_specification, specification
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from scalebayes.inference import Settings
+    from scalebayes.inference.fitting import Settings
     from scalebayes.model.design import Design
     from scalebayes.model.law import Law
 

@@ -1,0 +1,1 @@
+"""From a law and observations to a posterior: samplers, compiled programs, diagnostics, the fit."""
