@@ -24,11 +24,11 @@ from scipy.stats import spearmanr
 import scalebayes as sb
 from benchmarks.runs import options, report, sizes
 from benchmarks.sloth_data import BENCHMARKS, protocol
-from scalebayes.averaging import pseudo_bma, stacking
 from scalebayes.data.folds import Fold
 from scalebayes.evidence import densities, with_both
 from scalebayes.heldout import HeldOut, joined, mixed
 from scalebayes.inference.diagnostics import ConvergenceWarning
+from scalebayes.prediction.averaging import pseudo_bma, stacking
 
 if TYPE_CHECKING:
     from collections.abc import Callable

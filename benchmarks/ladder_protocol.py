@@ -23,9 +23,9 @@ from scipy.special import expit, logit
 
 import scalebayes as sb
 from benchmarks.runs import figures, inside, options, report, scored, sizes
-from scalebayes.averaging import sizes as by_size
 from scalebayes.heldout import joined
 from scalebayes.inference.diagnostics import ConvergenceWarning
+from scalebayes.prediction.averaging import sizes as by_size
 
 LAWS = {"task": sb.Ladder(), "c4": sb.Ladder(feature="c4")}
 TARGETS = ["7b-4t", "13b-5t"]

@@ -29,7 +29,7 @@ from benchmarks.runs import options, report, sizes
 from scalebayes.experiments import outcomes
 from scalebayes.inference.diagnostics import ConvergenceWarning
 from scalebayes.model.design import Reference
-from scalebayes.simulation import simulate
+from scalebayes.prediction.simulation import simulate
 
 TASKS = {"knowledge": 0.25, "reasoning": 0.25, "commonsense": 0.5}
 LARGER = (3.0, 10.0, 30.0)

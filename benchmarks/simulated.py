@@ -22,7 +22,7 @@ import scalebayes as sb
 from benchmarks.runs import options, report, sizes
 from scalebayes.inference.diagnostics import ConvergenceWarning
 from scalebayes.model.design import Reference
-from scalebayes.simulation import simulate
+from scalebayes.prediction.simulation import simulate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,10 +13,8 @@ from scalebayes.version import __version__
 if TYPE_CHECKING:
     from scalebayes import datasets
     from scalebayes.allocation import Allocation, allocate
-    from scalebayes.averaging import Average, average, fit_average
     from scalebayes.budgets import Budget, smallest_budget
     from scalebayes.comparison import Comparison, compare
-    from scalebayes.conditioning import condition
     from scalebayes.crossvalidation import cross_validate
     from scalebayes.data.observations import Observations, ObservationsError
     from scalebayes.experiments import next_run
@@ -36,7 +34,9 @@ if TYPE_CHECKING:
     )
     from scalebayes.mixtures import BestMixture, best_mixture
     from scalebayes.plan import beats, target_map, target_probability
-    from scalebayes.prediction import (
+    from scalebayes.prediction.averaging import Average, average, fit_average
+    from scalebayes.prediction.conditioning import condition
+    from scalebayes.prediction.predict import (
         joint_log_score,
         log_score,
         posterior_predictive,
@@ -44,22 +44,22 @@ if TYPE_CHECKING:
         predictive_draws,
         summary,
     )
+    from scalebayes.prediction.simulation import prior_predictive, simulate
+    from scalebayes.prediction.trajectories import measured, trajectory, two_steps
     from scalebayes.report import write_report
     from scalebayes.scoring import calibration, conformal_prob
-    from scalebayes.simulation import prior_predictive, simulate
-    from scalebayes.trajectories import measured, trajectory, two_steps
 
 _HOME = {
     "Allocation": "allocation",
     "allocate": "allocation",
-    "Average": "averaging",
-    "average": "averaging",
-    "fit_average": "averaging",
+    "Average": "prediction.averaging",
+    "average": "prediction.averaging",
+    "fit_average": "prediction.averaging",
     "calibration": "scoring",
     "conformal_prob": "scoring",
     "Comparison": "comparison",
     "compare": "comparison",
-    "condition": "conditioning",
+    "condition": "prediction.conditioning",
     "HeldOut": "heldout",
     "cross_validate": "crossvalidation",
     "held_out": "heldout",
@@ -86,18 +86,18 @@ _HOME = {
     "target_probability": "plan",
     "Fit": "inference.posterior",
     "load": "inference.posterior",
-    "joint_log_score": "prediction",
-    "log_score": "prediction",
-    "posterior_predictive": "prediction",
-    "predict": "prediction",
-    "predictive_draws": "prediction",
-    "summary": "prediction",
+    "joint_log_score": "prediction.predict",
+    "log_score": "prediction.predict",
+    "posterior_predictive": "prediction.predict",
+    "predict": "prediction.predict",
+    "predictive_draws": "prediction.predict",
+    "summary": "prediction.predict",
     "write_report": "report",
-    "prior_predictive": "simulation",
-    "simulate": "simulation",
-    "measured": "trajectories",
-    "trajectory": "trajectories",
-    "two_steps": "trajectories",
+    "prior_predictive": "prediction.simulation",
+    "simulate": "prediction.simulation",
+    "measured": "prediction.trajectories",
+    "trajectory": "prediction.trajectories",
+    "two_steps": "prediction.trajectories",
 }
 
 __all__ = [

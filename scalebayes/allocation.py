@@ -10,16 +10,16 @@ import pandas as pd
 import xarray as xr
 
 from scalebayes.asked import of_range, planned, seen_ratios, thin
-from scalebayes.cells import CELL
 from scalebayes.data.observations import Observations
-from scalebayes.levels import check_known
-from scalebayes.prediction import predictive_draws, summary
+from scalebayes.prediction.designs import CELL
+from scalebayes.prediction.new_levels import check_known
+from scalebayes.prediction.predict import predictive_draws, summary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from scalebayes.cells import Quantity
     from scalebayes.inference.posterior import Average, Fit
+    from scalebayes.prediction.designs import Quantity
 
 SIZES = 49
 """Sizes that are compared at a budget, evenly spaced in log N; between them a parabola finds the optimum."""

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from scalebayes.inference.posterior import Average, Fit, parts, thinned
-from scalebayes.levels import new_names
+from scalebayes.prediction.new_levels import new_names
 
 DRAWS = 1000
 """Posterior draws by which many models are judged at once."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from scalebayes.inference.posterior import Average, Fit
-    from scalebayes.prediction import Kind
+    from scalebayes.prediction.predict import Kind
 
 BUDGETS, RATIOS = 25, 13
 """Budgets and tokens per parameter that a search looks at, twice: over the range, and around the answer."""

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
-from scalebayes.averaging import check_same_scores, pseudo_bma, stacking
 from scalebayes.data.schema import quoted
 from scalebayes.data.validation import plural
 from scalebayes.evidence import folds_of, pieces, seen_alone
 from scalebayes.heldout import HeldOut, mixed
+from scalebayes.prediction.averaging import check_same_scores, pseudo_bma, stacking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

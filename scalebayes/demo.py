@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from scalebayes.cells import CELL
 from scalebayes.data.folds import hidden
 from scalebayes.datasets import olmo_ladder, open_llm
 from scalebayes.laws import Ladder, Sloth
-from scalebayes.prediction import predict
+from scalebayes.prediction.designs import CELL
+from scalebayes.prediction.predict import predict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from scalebayes.cells import Quantity
     from scalebayes.data.observations import Observations
     from scalebayes.inference.posterior import Fit
     from scalebayes.laws import Law
+    from scalebayes.prediction.designs import Quantity
 
 FAMILIES = (
     "bloom",

@@ -32,14 +32,14 @@ import pandas as pd
 from numpyro import handlers
 from scipy.special import logit
 
-from scalebayes.cells import design_of_models
 from scalebayes.data.observations import Observations
 from scalebayes.data.schema import quoted
 from scalebayes.inference.compilation import over_draws
 from scalebayes.inference.posterior import parts, shares
 from scalebayes.laws import LAWS
-from scalebayes.levels import check_known, given, positions
 from scalebayes.model.law import from_specification, specification
+from scalebayes.prediction.designs import design_of_models
+from scalebayes.prediction.new_levels import check_known, given, positions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -11,9 +11,9 @@ from arviz_stats.base import array_stats
 from scipy.special import logsumexp
 
 from scalebayes.bridge import effective_draws
-from scalebayes.cells import asked
 from scalebayes.inference.posterior import Average, described, evenly, shares
-from scalebayes.prediction import at_cells
+from scalebayes.prediction.designs import asked
+from scalebayes.prediction.predict import at_cells
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -14,14 +14,14 @@ import pandas as pd
 import xarray as xr
 from numpyro import handlers
 
-from scalebayes.cells import design_of_models
 from scalebayes.data.observations import Observations
 from scalebayes.inference.compilation import over_draws
 from scalebayes.inference.posterior import evenly
 from scalebayes.laws import LAWS
-from scalebayes.levels import check_known, given, positions
 from scalebayes.model.law import from_specification, specification
-from scalebayes.prediction import summary
+from scalebayes.prediction.designs import design_of_models
+from scalebayes.prediction.new_levels import check_known, given, positions
+from scalebayes.prediction.predict import summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from scalebayes import demo, scoring, trajectories
+from scalebayes import demo, scoring
 from scalebayes import plots as draw
 from scalebayes.data.schema import quoted, suggestion
 from scalebayes.data.validation import plural
 from scalebayes.heldout import held_out
 from scalebayes.identification import identifiability as identify
 from scalebayes.plots.axes import short
+from scalebayes.prediction import trajectories
 from scalebayes.skills import skills as skills_of
 
 if TYPE_CHECKING:
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from scalebayes.cells import Quantity
     from scalebayes.heldout import HeldOut
     from scalebayes.identification import Identifiability
     from scalebayes.inference.posterior import Fit
+    from scalebayes.prediction.designs import Quantity
 
 MOST_FAMILIES = 3
 """Families whose curves are drawn over one another."""

@@ -8,18 +8,18 @@ import numpy as np
 import pandas as pd
 
 from scalebayes.asked import planned, thin
-from scalebayes.cells import design_of_models
 from scalebayes.data.observations import Observations
 from scalebayes.data.schema import quoted
 from scalebayes.inference.posterior import parts
-from scalebayes.levels import check_known
-from scalebayes.prediction import at_cells, predictive_draws
+from scalebayes.prediction.designs import design_of_models
+from scalebayes.prediction.new_levels import check_known
+from scalebayes.prediction.predict import at_cells, predictive_draws
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from scalebayes.inference.posterior import Average, Fit
-    from scalebayes.prediction import Kind
+    from scalebayes.prediction.predict import Kind
 
 ALL = "all"
 """Name of the row that is about all benchmarks at once."""

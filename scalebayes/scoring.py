@@ -12,7 +12,7 @@ import scoringrules
 from arviz_stats.ecdf_utils import ecdf_pit
 
 from scalebayes.inference.posterior import evenly
-from scalebayes.prediction import summary
+from scalebayes.prediction.predict import summary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,7 @@ import pandas as pd
 
 from scalebayes.alignment import align
 from scalebayes.factor_scores import SkillDraws, inputs, skill_draws
-from scalebayes.prediction import summary
+from scalebayes.prediction.predict import summary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -12,7 +12,7 @@ import pytest
 import scalebayes as sb
 from scalebayes.inference.diagnostics import ConvergenceWarning
 from scalebayes.laws import Law
-from scalebayes.simulation import simulate
+from scalebayes.prediction.simulation import simulate
 
 LONGEST = [
     "predict",

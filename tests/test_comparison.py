@@ -19,12 +19,13 @@ import pytest
 from conftest import fit_quietly, table
 
 import scalebayes as sb
-from scalebayes import averaging, comparison, evidence, moment_matching
+from scalebayes import comparison, evidence, moment_matching
 from scalebayes.crossvalidation import cross_validate
 from scalebayes.data import folds
 from scalebayes.data.folds import Fold
 from scalebayes.heldout import held_out, mixed
-from scalebayes.simulation import simulate
+from scalebayes.prediction import averaging
+from scalebayes.prediction.simulation import simulate
 
 SHORT = {"seed": 0, "draws": 200, "warmup": 200}
 QUICK = {**SHORT, "chains": 2}
@@ -175,7 +176,7 @@ sys.path.insert(0, {tests!r})
 import scalebayes as sb
 from conftest import table
 from scalebayes.data import folds
-from scalebayes.simulation import simulate
+from scalebayes.prediction.simulation import simulate
 observations = simulate(sb.SizeAndTokens(), table(6, 3), seed=2)[0].only(domains=[])
 sb.cross_validate(sb.SharedIntercept(), observations, folds.larger(observations, keep=[1, 2]),
                   folder={folder!r}, seed=0, draws=200, warmup=200, chains=2)

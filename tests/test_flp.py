@@ -21,7 +21,7 @@ from scalebayes.laws.flp_m import domain_law
 from scalebayes.model import design
 from scalebayes.model.law import Law
 from scalebayes.model.likelihoods import Emerging, Noisy
-from scalebayes.simulation import simulate
+from scalebayes.prediction.simulation import simulate
 
 CHANCE, THRESHOLD = np.array([0.25, 0.0, 0.5]), np.array([0.3, 0.05, 0.55])
 BELOW = np.array([[0.03, 0.02, 0.04], [0.02, 0.03, 0.03]])

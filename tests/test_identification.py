@@ -20,8 +20,8 @@ from scalebayes.laws import LAWS
 from scalebayes.model import design as designs
 from scalebayes.model.design import Design
 from scalebayes.model.words import word
+from scalebayes.prediction.simulation import simulate
 from scalebayes.remedies import NEEDS, OF_INPUT, Seen, remedy
-from scalebayes.simulation import simulate
 from scalebayes.unconstrained import LOADINGS, Draws, _without_twins
 
 

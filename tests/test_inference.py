@@ -15,9 +15,9 @@ from numpyro import distributions as dist
 
 import scalebayes as sb
 from scalebayes.inference import diagnostics
+from scalebayes.inference import fitting as inference
 from scalebayes.inference import nuts as chains
 from scalebayes.inference.diagnostics import ConvergenceWarning
-from scalebayes.inference import fitting as inference
 from scalebayes.model import design
 
 
@@ -97,7 +97,7 @@ sys.path.insert(0, {tests!r})
 warnings.simplefilter("ignore")
 import scalebayes as sb
 from conftest import table
-from scalebayes.simulation import simulate
+from scalebayes.prediction.simulation import simulate
 law = sb.FamilyIntercept()
 observations, _ = simulate(law, table(3, 2), seed=0)
 fit = sb.fit(law, observations, seed=5, draws=20, warmup=50, chains=2, progress=False)

@@ -15,12 +15,13 @@ from numpyro import handlers
 from scipy.special import expit, logit
 
 import scalebayes as sb
-from scalebayes import averaging, levels
-from scalebayes.cells import design_of_models
 from scalebayes.evidence import pieces
 from scalebayes.model import curves, design
 from scalebayes.model.two_steps import Drive, away
-from scalebayes.simulation import simulate
+from scalebayes.prediction import averaging
+from scalebayes.prediction import new_levels as levels
+from scalebayes.prediction.designs import design_of_models
+from scalebayes.prediction.simulation import simulate
 
 TASKS = {"easy": 0.25, "hard": 0.25, "pair": 0.5}
 

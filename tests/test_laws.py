@@ -23,7 +23,7 @@ import scalebayes as sb
 from scalebayes.laws import LAWS
 from scalebayes.model import curves, design, likelihoods
 from scalebayes.model.law import Law, from_specification, priors, specification
-from scalebayes.simulation import prior_predictive
+from scalebayes.prediction.simulation import prior_predictive
 
 VARIANTS = {
     **{name: law() for name, law in LAWS.items()},

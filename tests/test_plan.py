@@ -13,12 +13,12 @@ from scipy.special import expit, logit
 import scalebayes as sb
 from scalebayes import budgets
 from scalebayes.allocation import _peak
-from scalebayes.cells import design_of_models
 from scalebayes.experiments import _residual
 from scalebayes.inference.posterior import Fit, make_tree
-from scalebayes.levels import given, positions
 from scalebayes.model import design as designs
-from scalebayes.simulation import prior_predictive
+from scalebayes.prediction.designs import design_of_models
+from scalebayes.prediction.new_levels import given, positions
+from scalebayes.prediction.simulation import prior_predictive
 
 
 def fit_of(law, observations, sites) -> Fit:

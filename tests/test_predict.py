@@ -14,9 +14,9 @@ from conftest import HELD_OUT, fit_quietly, table
 from scipy.special import logsumexp
 
 import scalebayes as sb
-from scalebayes.conditioning import importance_weights
 from scalebayes.inference.diagnostics import ConvergenceWarning
-from scalebayes.simulation import simulate
+from scalebayes.prediction.conditioning import importance_weights
+from scalebayes.prediction.simulation import simulate
 
 
 def test_columns_and_order(fitted: sb.Fit) -> None:

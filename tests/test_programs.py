@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 
 import scalebayes as sb
-from scalebayes import conditioning, prediction, simulation, unconstrained
-from scalebayes.inference.compilation import make_room, over_draws
+from scalebayes import unconstrained
 from scalebayes.inference import fitting as inference
-from scalebayes.levels import positions
+from scalebayes.inference.compilation import make_room, over_draws
 from scalebayes.model.law import specification
+from scalebayes.prediction import conditioning, simulation
+from scalebayes.prediction import predict as prediction
+from scalebayes.prediction.new_levels import positions
 
 
 def test_a_program_maps_over_its_first_arguments() -> None:

@@ -17,10 +17,11 @@ from scipy.integrate import quad
 from scipy.stats import beta, multivariate_normal, norm, rice
 
 import scalebayes as sb
-from scalebayes import pictures, prediction, scoring
+from scalebayes import pictures, scoring
 from scalebayes.heldout import HeldOut, joined
 from scalebayes.model.likelihoods import Noisy
-from scalebayes.prediction import summary
+from scalebayes.prediction import predict as prediction
+from scalebayes.prediction.predict import summary
 
 mpl.use("Agg")
 

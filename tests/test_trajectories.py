@@ -9,11 +9,11 @@ from conftest import HELD_OUT, table
 from scipy.special import expit, logit
 
 import scalebayes as sb
-from scalebayes import trajectories
 from scalebayes.inference.posterior import make_tree
-from scalebayes.levels import new_names
 from scalebayes.model import design as designs
-from scalebayes.trajectories import _at_losses, _grid
+from scalebayes.prediction import trajectories
+from scalebayes.prediction.new_levels import new_names
+from scalebayes.prediction.trajectories import _at_losses, _grid
 
 N_DRAW = 12
 POINTS = 5

@@ -12,16 +12,16 @@ from scalebayes.data.schema import quoted
 from scalebayes.data.validation import plural
 from scalebayes.heldout import held_out
 from scalebayes.inference import diagnostics
-from scalebayes.prediction import predict
+from scalebayes.prediction.predict import predict
 from scalebayes.report.section import Section
 from scalebayes.tables import intervals_as_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from scalebayes.cells import Quantity
     from scalebayes.data.observations import Observations
     from scalebayes.inference.posterior import Fit
+    from scalebayes.prediction.designs import Quantity
 
 
 def verdict(fit: Fit, compared: dict[Quantity, pd.DataFrame]) -> Section:

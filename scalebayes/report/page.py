@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from scalebayes.cells import Quantity
     from scalebayes.data.observations import Observations
     from scalebayes.inference.posterior import Fit
     from scalebayes.pictures import Picture
+    from scalebayes.prediction.designs import Quantity
     from scalebayes.report.section import Section
 
 

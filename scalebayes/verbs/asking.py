@@ -20,8 +20,8 @@ from scalebayes.verbs.common import (
 )
 
 if TYPE_CHECKING:
-    from scalebayes.cells import Quantity
-    from scalebayes.prediction import Kind
+    from scalebayes.prediction.designs import Quantity
+    from scalebayes.prediction.predict import Kind
 
 MOST_MODELS = 12
 """Models whose skills are printed; CSV and JSON hold all."""

@@ -10,8 +10,8 @@ import pandas as pd
 
 from scalebayes.data.observations import Observations
 from scalebayes.data.schema import TO_ONE, quoted, suggestion
-from scalebayes.levels import positions
 from scalebayes.model.effects import check_mixtures
+from scalebayes.prediction.new_levels import positions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

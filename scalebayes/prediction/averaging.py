@@ -11,7 +11,7 @@ from scipy.special import softmax
 from scalebayes.data.schema import TO_ONE, quoted
 from scalebayes.inference.fitting import fit
 from scalebayes.inference.posterior import Average, Fit
-from scalebayes.prediction import joint_log_score
+from scalebayes.prediction.predict import joint_log_score
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

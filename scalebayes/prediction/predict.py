@@ -15,21 +15,21 @@ import xarray as xr
 from numpyro import handlers
 from scipy.special import logsumexp
 
-from scalebayes.cells import CELL, asked, design_of_models
 from scalebayes.data.schema import quoted
 from scalebayes.inference.compilation import over_draws
 from scalebayes.inference.posterior import Average, Fit, shares
 from scalebayes.laws import LAWS
-from scalebayes.levels import given, positions
 from scalebayes.model.effects import local_dim
 from scalebayes.model.law import from_specification, specification
+from scalebayes.prediction.designs import CELL, asked, design_of_models
+from scalebayes.prediction.new_levels import given, positions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from scalebayes.cells import Quantity
     from scalebayes.data.observations import Observations
     from scalebayes.model.design import Design
+    from scalebayes.prediction.designs import Quantity
 
 Kind = Literal["score", "mean"]
 

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 import numpy as np
 import pandas as pd
 
-from scalebayes.cells import CELL, design_of_models
 from scalebayes.data.schema import quoted, suggestion
 from scalebayes.inference.posterior import Average, Fit, parts
-from scalebayes.levels import new_names
 from scalebayes.model.two_steps import domain_of_benchmark
-from scalebayes.prediction import at_cells, predict, summary
+from scalebayes.prediction.designs import CELL, design_of_models
+from scalebayes.prediction.new_levels import new_names
+from scalebayes.prediction.predict import at_cells, predict, summary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from scalebayes.cells import Quantity
-    from scalebayes.prediction import Kind
+    from scalebayes.prediction.designs import Quantity
+    from scalebayes.prediction.predict import Kind
 
 Along = Literal["params", "tokens", "flops"]
 

@@ -22,9 +22,9 @@ from scalebayes.inference.diagnostics import ConvergenceWarning
 from scalebayes.inference.fitting import evaluate
 from scalebayes.inference.posterior import make_tree
 from scalebayes.laws import LAWS
-from scalebayes.levels import given, positions
 from scalebayes.model.effects import local_dim
 from scalebayes.model.law import from_specification, specification
+from scalebayes.prediction.new_levels import given, positions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
