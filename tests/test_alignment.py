@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from scalebayes.alignment import ROTATIONS, align, rotate
+from scalebayes.skills.alignment import ROTATIONS, align, rotate
 
 SIMPLE = np.array(
     [

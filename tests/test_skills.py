@@ -11,11 +11,11 @@ import pytest
 from numpyro import handlers
 
 from scalebayes.data.observations import Observations
-from scalebayes.factor_scores import SkillDraws, _skill_part, skill_draws
 from scalebayes.inference.posterior import Fit, make_tree
 from scalebayes.laws import FamilyIntercept, Sloth
 from scalebayes.model import design as designs
 from scalebayes.skills import skill_levels, skills
+from scalebayes.skills.factor_scores import SkillDraws, _skill_part, skill_draws
 
 N_DRAW = 60
 CHANCE = 0.2

@@ -28,7 +28,7 @@ they do to the benchmarks, and that is normal again. With Sigma = Lam Lam' + dia
     B_fp   = Lam beta_fp + e_fp          ~ Normal(B_p, tau_p^2 Sigma)
     eta_ij = a_fj + sum_p x_ip B_fpj
 
-So the skills are integrated out, and `scalebayes.factor_scores` draws them back from their conditional
+So the skills are integrated out, and `scalebayes.skills.factor_scores` draws them back from their conditional
 distribution. t is integrated out in `scalebayes.model.likelihoods`. Without a specific term Sigma has rank K
 and the same effects are sampled as skills.
 

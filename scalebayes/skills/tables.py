@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from scalebayes.alignment import align
-from scalebayes.factor_scores import SkillDraws, inputs, skill_draws
 from scalebayes.prediction.predict import summary
+from scalebayes.skills.alignment import align
+from scalebayes.skills.factor_scores import SkillDraws, inputs, skill_draws
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
