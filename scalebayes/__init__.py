@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from scalebayes.data.observations import Observations, ObservationsError
     from scalebayes.experiments import next_run
     from scalebayes.heldout import HeldOut, held_out
-    from scalebayes.identification import Identifiability, identifiability
+    from scalebayes.identifiability.verdicts import Identifiability, identifiability
     from scalebayes.inference.fitting import fit
     from scalebayes.inference.posterior import Fit, load
     from scalebayes.laws import (
@@ -64,8 +64,8 @@ _HOME = {
     "cross_validate": "crossvalidation",
     "held_out": "heldout",
     "next_run": "experiments",
-    "Identifiability": "identification",
-    "identifiability": "identification",
+    "Identifiability": "identifiability.verdicts",
+    "identifiability": "identifiability.verdicts",
     "fit": "inference.fitting",
     "FamilyIntercept": "laws",
     "Flp": "laws",

@@ -12,7 +12,7 @@ from scalebayes import plots as draw
 from scalebayes.data.schema import quoted, suggestion
 from scalebayes.data.validation import plural
 from scalebayes.heldout import held_out
-from scalebayes.identification import identifiability as identify
+from scalebayes.identifiability.verdicts import identifiability as identify
 from scalebayes.plots.axes import short
 from scalebayes.prediction import trajectories
 from scalebayes.skills import skills as skills_of
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from scalebayes.heldout import HeldOut
-    from scalebayes.identification import Identifiability
+    from scalebayes.identifiability.verdicts import Identifiability
     from scalebayes.inference.posterior import Fit
     from scalebayes.prediction.designs import Quantity
 

@@ -22,10 +22,7 @@ FLOORS = [
     {"skills"},
     {
         "mixtures",
-        "covariances",
-        "unconstrained",
-        "remedies",
-        "identification",
+        "identifiability",
         "heldout",
         "crossvalidation",
         "scoring",

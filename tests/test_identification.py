@@ -12,8 +12,10 @@ from conftest import BENCHMARKS, HELD_OUT, fit_quietly, table
 from numpyro import handlers
 
 import scalebayes as sb
-from scalebayes.covariances import contraction, directions, pairs
-from scalebayes.identification import SENSITIVE, _sensitivities
+from scalebayes.identifiability.contraction import contraction, directions, pairs
+from scalebayes.identifiability.prior_and_posterior import LOADINGS, Draws, _without_twins
+from scalebayes.identifiability.remedies import NEEDS, OF_INPUT, Seen, remedy
+from scalebayes.identifiability.verdicts import SENSITIVE, _sensitivities
 from scalebayes.inference.nuts import site_shapes
 from scalebayes.inference.posterior import Fit, make_tree
 from scalebayes.laws import LAWS
@@ -21,8 +23,6 @@ from scalebayes.model import design as designs
 from scalebayes.model.design import Design
 from scalebayes.model.words import word
 from scalebayes.prediction.simulation import simulate
-from scalebayes.remedies import NEEDS, OF_INPUT, Seen, remedy
-from scalebayes.unconstrained import LOADINGS, Draws, _without_twins
 
 
 def draws_with(covariance: np.ndarray, seed: int) -> np.ndarray:

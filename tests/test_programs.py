@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import scalebayes as sb
-from scalebayes import unconstrained
+from scalebayes.identifiability import prior_and_posterior as unconstrained
 from scalebayes.inference import fitting as inference
 from scalebayes.inference.compilation import make_room, over_draws
 from scalebayes.model.law import specification

@@ -24,18 +24,18 @@ import pandas as pd
 from arviz_base import from_dict
 from arviz_stats import psense
 
-from scalebayes.covariances import HALF, contraction, directions, pairs
+from scalebayes.identifiability.contraction import HALF, contraction, directions, pairs
+from scalebayes.identifiability.prior_and_posterior import side_by_side, sources
+from scalebayes.identifiability.remedies import OF_INPUT, Seen, lacking, listed, remedy
 from scalebayes.inference.diagnostics import CONSTANT
 from scalebayes.inference.posterior import evenly
 from scalebayes.model.law import describe
 from scalebayes.model.words import word
-from scalebayes.remedies import OF_INPUT, Seen, lacking, listed, remedy
-from scalebayes.unconstrained import side_by_side, sources
 
 if TYPE_CHECKING:
+    from scalebayes.identifiability.prior_and_posterior import Draws
     from scalebayes.inference.posterior import Fit
     from scalebayes.model.law import Law
-    from scalebayes.unconstrained import Draws
 
 DRAWS = 2000
 """Draws used: variances are then known to a few percent, and to no more in a longer fit whose draws depend."""

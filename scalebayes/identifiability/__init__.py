@@ -1,0 +1,1 @@
+"""What the data identify and what they do not: posterior against prior, group by group."""
