@@ -25,8 +25,8 @@ import scalebayes as sb
 from benchmarks.runs import options, report, sizes
 from benchmarks.sloth_data import BENCHMARKS, protocol
 from scalebayes.data.folds import Fold
-from scalebayes.evidence import densities, with_both
-from scalebayes.heldout import HeldOut, joined, mixed
+from scalebayes.evaluation.evidence import densities, with_both
+from scalebayes.evaluation.held_out import HeldOut, joined, mixed
 from scalebayes.inference.diagnostics import ConvergenceWarning
 from scalebayes.prediction.averaging import pseudo_bma, stacking
 

@@ -20,7 +20,8 @@ import os
 import pandas as pd
 
 import scalebayes as sb
-from scalebayes import plots, scoring
+from scalebayes import plots
+from scalebayes.evaluation import scoring
 
 sizes = {
     "draws": int(os.environ.get("SCALEBAYES_DRAWS", 1000)),

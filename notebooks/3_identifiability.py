@@ -21,7 +21,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 import scalebayes as sb
-from scalebayes import plots, scoring
+from scalebayes import plots
+from scalebayes.evaluation import scoring
 from scalebayes.skills import skills
 
 sizes = {

@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from scalebayes import datasets
     from scalebayes.allocation import Allocation, allocate
     from scalebayes.budgets import Budget, smallest_budget
-    from scalebayes.comparison import Comparison, compare
-    from scalebayes.crossvalidation import cross_validate
     from scalebayes.data.observations import Observations, ObservationsError
+    from scalebayes.evaluation.comparison import Comparison, compare
+    from scalebayes.evaluation.cross_validation import cross_validate
+    from scalebayes.evaluation.held_out import HeldOut, held_out
+    from scalebayes.evaluation.scoring import calibration, conformal_prob
     from scalebayes.experiments import next_run
-    from scalebayes.heldout import HeldOut, held_out
     from scalebayes.identifiability.verdicts import Identifiability, identifiability
     from scalebayes.inference.fitting import fit
     from scalebayes.inference.posterior import Fit, load
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
     from scalebayes.prediction.simulation import prior_predictive, simulate
     from scalebayes.prediction.trajectories import measured, trajectory, two_steps
     from scalebayes.report import write_report
-    from scalebayes.scoring import calibration, conformal_prob
 
 _HOME = {
     "Allocation": "allocation",
@@ -55,14 +55,14 @@ _HOME = {
     "Average": "prediction.averaging",
     "average": "prediction.averaging",
     "fit_average": "prediction.averaging",
-    "calibration": "scoring",
-    "conformal_prob": "scoring",
-    "Comparison": "comparison",
-    "compare": "comparison",
+    "calibration": "evaluation.scoring",
+    "conformal_prob": "evaluation.scoring",
+    "Comparison": "evaluation.comparison",
+    "compare": "evaluation.comparison",
     "condition": "prediction.conditioning",
-    "HeldOut": "heldout",
-    "cross_validate": "crossvalidation",
-    "held_out": "heldout",
+    "HeldOut": "evaluation.held_out",
+    "cross_validate": "evaluation.cross_validation",
+    "held_out": "evaluation.held_out",
     "next_run": "experiments",
     "Identifiability": "identifiability.verdicts",
     "identifiability": "identifiability.verdicts",

@@ -23,15 +23,7 @@ FLOORS = [
     {
         "mixtures",
         "identifiability",
-        "heldout",
-        "crossvalidation",
-        "scoring",
-    },
-    {
-        "moment_matching",
-        "bridge",
-        "evidence",
-        "comparison",
+        "evaluation",
         "asked",
         "plan",
         "budgets",
@@ -39,7 +31,7 @@ FLOORS = [
         "experiments",
     },
     {"tables", "plots"},
-    {"about", "demo", "options", "pictures", "report"},
+    {"about", "options", "pictures", "report"},
     {"shell", "verbs", "cli"},
 ]
 """From the ground up; modules of one floor may import one another."""

@@ -6,8 +6,8 @@ import numpy as np
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal, norm
 
-from scalebayes.bridge import log_evidence
-from scalebayes.evidence import UNSURE
+from scalebayes.evaluation.bridge import log_evidence
+from scalebayes.evaluation.evidence import UNSURE
 
 
 def evidence(dim: int, sd: float, seed: int, n: int = 2000) -> tuple[float, float, float, float]:

@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scalebayes import datasets, demo, load, options
+from scalebayes import datasets, load, options
 from scalebayes.cli import app
+from scalebayes.evaluation import demo
 from scalebayes.shell import run
 from scalebayes.tables import to_json
 

@@ -14,7 +14,7 @@ from conftest import HELD_OUT
 import scalebayes as sb
 from scalebayes import options
 from scalebayes.cli import app
-from scalebayes.comparison import Comparison
+from scalebayes.evaluation.comparison import Comparison
 from scalebayes.shell import run
 
 

@@ -19,11 +19,11 @@ import pytest
 from conftest import fit_quietly, table
 
 import scalebayes as sb
-from scalebayes import comparison, evidence, moment_matching
-from scalebayes.crossvalidation import cross_validate
 from scalebayes.data import folds
 from scalebayes.data.folds import Fold
-from scalebayes.heldout import held_out, mixed
+from scalebayes.evaluation import comparison, evidence, moment_matching
+from scalebayes.evaluation.cross_validation import cross_validate
+from scalebayes.evaluation.held_out import held_out, mixed
 from scalebayes.prediction import averaging
 from scalebayes.prediction.simulation import simulate
 
@@ -146,7 +146,7 @@ def test_finished_folds_are_read_and_others_fitted(
     fitted = []
     real = sb.fit
     monkeypatch.setattr(
-        "scalebayes.crossvalidation.sample_posterior",
+        "scalebayes.evaluation.cross_validation.sample_posterior",
         lambda *args, **more: fitted.append(more["hold_out"]) or real(*args, **more),
     )
     told: list[tuple[int, int]] = []

@@ -15,7 +15,7 @@ from numpyro import handlers
 from scipy.special import expit, logit
 
 import scalebayes as sb
-from scalebayes.evidence import pieces
+from scalebayes.evaluation.evidence import pieces
 from scalebayes.model import curves, design
 from scalebayes.model.two_steps import Drive, away
 from scalebayes.prediction import averaging

@@ -12,9 +12,9 @@ from scipy.special import logsumexp
 from scipy.stats import norm
 
 import scalebayes as sb
+from scalebayes.evaluation.moment_matching import _about, _programs, importance, left_out
 from scalebayes.inference.nuts import site_shapes
 from scalebayes.model.law import specification
-from scalebayes.moment_matching import _about, _programs, importance, left_out
 
 
 def test_the_density_of_an_outlier_is_the_closed_form() -> None:

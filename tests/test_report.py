@@ -18,8 +18,9 @@ import pytest
 from conftest import HELD_OUT
 
 import scalebayes as sb
-from scalebayes import datasets, demo, pictures
-from scalebayes.heldout import held_out
+from scalebayes import datasets, pictures
+from scalebayes.evaluation import demo
+from scalebayes.evaluation.held_out import held_out
 
 EVIL = "<script>alert('x')</script> & \"co\""
 ASKED = pd.DataFrame(

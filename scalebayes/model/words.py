@@ -13,7 +13,7 @@ class Word(NamedTuple):
 
     Attributes:
         phrase: What the site is.
-        need: What tells about it, a name in `scalebayes.identifiability.remedies.NEEDS`; `inputs` for a site whose labels
+        need: What tells about it, a name in `identifiability.remedies.NEEDS`; `inputs` for a site whose labels
             say so.
     """
 

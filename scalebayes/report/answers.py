@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scalebayes import demo, pictures, scoring
+from scalebayes import pictures
 from scalebayes.data.schema import quoted
 from scalebayes.data.validation import plural
-from scalebayes.heldout import held_out
+from scalebayes.evaluation import demo, scoring
+from scalebayes.evaluation.held_out import held_out
 from scalebayes.identifiability import verdicts as identification
 from scalebayes.inference import diagnostics
 from scalebayes.prediction.predict import predict

@@ -8,7 +8,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scalebayes import demo
+from scalebayes.evaluation import demo
 from scalebayes.report import answers, background
 from scalebayes.tables import cell
 

@@ -55,8 +55,8 @@ def demo(
       scalebayes demo --law ladder
     """
     import scalebayes as sb
-    from scalebayes import demo as demonstration
     from scalebayes.about import headline, verdict
+    from scalebayes.evaluation import demo as demonstration
 
     made, observations, hold_out = demonstration.task(law)
     out.mkdir(parents=True, exist_ok=True)
@@ -179,7 +179,7 @@ def fit(
     import scalebayes as sb
     from scalebayes import options
     from scalebayes.about import about, headline
-    from scalebayes.demo import accuracy, held_out
+    from scalebayes.evaluation.demo import accuracy, held_out
 
     made = options.law(law, skills, feature)
     names = {"model": model_col, "family": family_col, "params": params_col, "tokens": tokens_col}

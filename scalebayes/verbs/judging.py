@@ -22,7 +22,7 @@ from scalebayes.verbs.common import (
 )
 
 if TYPE_CHECKING:
-    from scalebayes.comparison import By, Method
+    from scalebayes.evaluation.comparison import By, Method
 
 
 def report(

@@ -13,8 +13,6 @@ import pandas as pd
 from numpyro import handlers
 from scipy.special import logsumexp
 
-from scalebayes.bridge import effective_draws, log_evidence
-from scalebayes.crossvalidation import cross_validate
 from scalebayes.data.folds import (
     Fold,
     each_family,
@@ -25,16 +23,18 @@ from scalebayes.data.folds import (
     whole_models,
 )
 from scalebayes.data.observations import Observations
+from scalebayes.evaluation.bridge import effective_draws, log_evidence
+from scalebayes.evaluation.cross_validation import cross_validate
+from scalebayes.evaluation.moment_matching import ENOUGH, importance, matched
 from scalebayes.inference.compilation import over_draws
 from scalebayes.laws import LAWS
 from scalebayes.model.law import from_specification, specification
-from scalebayes.moment_matching import ENOUGH, importance, matched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from scalebayes.heldout import HeldOut
+    from scalebayes.evaluation.held_out import HeldOut
     from scalebayes.inference.posterior import Fit
     from scalebayes.model.design import Design
 

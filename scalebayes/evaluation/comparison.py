@@ -17,15 +17,15 @@ import pandas as pd
 
 from scalebayes.data.schema import quoted
 from scalebayes.data.validation import plural
-from scalebayes.evidence import folds_of, pieces, seen_alone
-from scalebayes.heldout import HeldOut, mixed
+from scalebayes.evaluation.evidence import folds_of, pieces, seen_alone
+from scalebayes.evaluation.held_out import HeldOut, mixed
 from scalebayes.prediction.averaging import check_same_scores, pseudo_bma, stacking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from scalebayes.evidence import Pieces
+    from scalebayes.evaluation.evidence import Pieces
     from scalebayes.inference.posterior import Fit
 
 By = Literal["larger", "family", "model", "score"]

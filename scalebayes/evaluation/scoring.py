@@ -17,7 +17,7 @@ from scalebayes.prediction.predict import summary
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from scalebayes.heldout import HeldOut
+    from scalebayes.evaluation.held_out import HeldOut
 
 DISTANCES = (0.5, 1.0, 1.5)
 """Decades of training FLOPs past the largest seen model of the family, between groups by distance."""

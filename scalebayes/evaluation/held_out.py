@@ -10,7 +10,7 @@ import pandas as pd
 from arviz_stats.base import array_stats
 from scipy.special import logsumexp
 
-from scalebayes.bridge import effective_draws
+from scalebayes.evaluation.bridge import effective_draws
 from scalebayes.inference.posterior import Average, described, evenly, shares
 from scalebayes.prediction.designs import asked
 from scalebayes.prediction.predict import at_cells

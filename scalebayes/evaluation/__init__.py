@@ -1,0 +1,1 @@
+"""Held-out judgement: predictions beside the truth, scores, calibration, cross-validation, comparison."""
