@@ -26,9 +26,9 @@ import pandas as pd
 
 import scalebayes as sb
 from benchmarks.runs import options, report, sizes
-from scalebayes.experiments import outcomes
 from scalebayes.inference.diagnostics import ConvergenceWarning
 from scalebayes.model.design import Reference
+from scalebayes.planning.experiments import outcomes
 from scalebayes.prediction.simulation import simulate
 
 TASKS = {"knowledge": 0.25, "reasoning": 0.25, "commonsense": 0.5}

@@ -12,14 +12,11 @@ from scalebayes.version import __version__
 
 if TYPE_CHECKING:
     from scalebayes import datasets
-    from scalebayes.allocation import Allocation, allocate
-    from scalebayes.budgets import Budget, smallest_budget
     from scalebayes.data.observations import Observations, ObservationsError
     from scalebayes.evaluation.comparison import Comparison, compare
     from scalebayes.evaluation.cross_validation import cross_validate
     from scalebayes.evaluation.held_out import HeldOut, held_out
     from scalebayes.evaluation.scoring import calibration, conformal_prob
-    from scalebayes.experiments import next_run
     from scalebayes.identifiability.verdicts import Identifiability, identifiability
     from scalebayes.inference.fitting import fit
     from scalebayes.inference.posterior import Fit, load
@@ -33,8 +30,11 @@ if TYPE_CHECKING:
         Sloth,
         priors,
     )
-    from scalebayes.mixtures import BestMixture, best_mixture
-    from scalebayes.plan import beats, target_map, target_probability
+    from scalebayes.planning.allocation import Allocation, allocate
+    from scalebayes.planning.budgets import Budget, smallest_budget
+    from scalebayes.planning.experiments import next_run
+    from scalebayes.planning.mixtures import BestMixture, best_mixture
+    from scalebayes.planning.targets import beats, target_map, target_probability
     from scalebayes.prediction.averaging import Average, average, fit_average
     from scalebayes.prediction.conditioning import condition
     from scalebayes.prediction.predict import (
@@ -50,8 +50,8 @@ if TYPE_CHECKING:
     from scalebayes.report import write_report
 
 _HOME = {
-    "Allocation": "allocation",
-    "allocate": "allocation",
+    "Allocation": "planning.allocation",
+    "allocate": "planning.allocation",
     "Average": "prediction.averaging",
     "average": "prediction.averaging",
     "fit_average": "prediction.averaging",
@@ -63,7 +63,7 @@ _HOME = {
     "HeldOut": "evaluation.held_out",
     "cross_validate": "evaluation.cross_validation",
     "held_out": "evaluation.held_out",
-    "next_run": "experiments",
+    "next_run": "planning.experiments",
     "Identifiability": "identifiability.verdicts",
     "identifiability": "identifiability.verdicts",
     "fit": "inference.fitting",
@@ -75,15 +75,15 @@ _HOME = {
     "SizeAndTokens": "laws",
     "Sloth": "laws",
     "priors": "laws",
-    "BestMixture": "mixtures",
-    "best_mixture": "mixtures",
+    "BestMixture": "planning.mixtures",
+    "best_mixture": "planning.mixtures",
     "Observations": "data.observations",
     "ObservationsError": "data.observations",
-    "Budget": "budgets",
-    "beats": "plan",
-    "smallest_budget": "budgets",
-    "target_map": "plan",
-    "target_probability": "plan",
+    "Budget": "planning.budgets",
+    "beats": "planning.targets",
+    "smallest_budget": "planning.budgets",
+    "target_map": "planning.targets",
+    "target_probability": "planning.targets",
     "Fit": "inference.posterior",
     "load": "inference.posterior",
     "joint_log_score": "prediction.predict",

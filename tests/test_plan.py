@@ -11,11 +11,11 @@ from numpyro import handlers
 from scipy.special import expit, logit
 
 import scalebayes as sb
-from scalebayes import budgets
-from scalebayes.allocation import _peak
-from scalebayes.experiments import _residual
 from scalebayes.inference.posterior import Fit, make_tree
 from scalebayes.model import design as designs
+from scalebayes.planning import budgets
+from scalebayes.planning.allocation import _peak
+from scalebayes.planning.experiments import _residual
 from scalebayes.prediction.designs import design_of_models
 from scalebayes.prediction.new_levels import given, positions
 from scalebayes.prediction.simulation import prior_predictive

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import logit
 
-from scalebayes.asked import of_range, seen_flops, seen_ratios, thin
-from scalebayes.plan import reached
+from scalebayes.planning.candidates import of_range, seen_flops, seen_ratios, thin
+from scalebayes.planning.targets import reached
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

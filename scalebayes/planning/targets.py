@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scalebayes.asked import planned, thin
 from scalebayes.data.observations import Observations
 from scalebayes.data.schema import quoted
 from scalebayes.inference.posterior import parts
+from scalebayes.planning.candidates import planned, thin
 from scalebayes.prediction.designs import design_of_models
 from scalebayes.prediction.new_levels import check_known
 from scalebayes.prediction.predict import at_cells, predictive_draws

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from scalebayes.asked import of_range, planned, seen_ratios, thin
 from scalebayes.data.observations import Observations
+from scalebayes.planning.candidates import of_range, planned, seen_ratios, thin
 from scalebayes.prediction.designs import CELL
 from scalebayes.prediction.new_levels import check_known
 from scalebayes.prediction.predict import predictive_draws, summary

@@ -1,0 +1,1 @@
+"""Questions asked before training: targets, budgets, allocation, contests, next runs, mixtures."""
