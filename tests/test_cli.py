@@ -15,8 +15,8 @@ import pytest
 from scalebayes import datasets, load, options
 from scalebayes.cli import app
 from scalebayes.evaluation import demo
+from scalebayes.report.tables import to_json
 from scalebayes.shell import run
-from scalebayes.tables import to_json
 
 ROOT = Path(__file__).parents[1]
 TINY = ("--draws", "8", "--warmup", "8", "--chains", "2")

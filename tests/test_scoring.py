@@ -17,12 +17,12 @@ from scipy.integrate import quad
 from scipy.stats import beta, multivariate_normal, norm, rice
 
 import scalebayes as sb
-from scalebayes import pictures
 from scalebayes.evaluation import scoring
 from scalebayes.evaluation.held_out import HeldOut, joined
 from scalebayes.model.likelihoods import Noisy
 from scalebayes.prediction import predict as prediction
 from scalebayes.prediction.predict import summary
+from scalebayes.report import figures as pictures
 
 mpl.use("Agg")
 

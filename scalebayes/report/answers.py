@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scalebayes import pictures
 from scalebayes.data.schema import quoted
 from scalebayes.data.validation import plural
 from scalebayes.evaluation import demo, scoring
@@ -15,8 +14,9 @@ from scalebayes.evaluation.held_out import held_out
 from scalebayes.identifiability import verdicts as identification
 from scalebayes.inference import diagnostics
 from scalebayes.prediction.predict import predict
+from scalebayes.report import figures as pictures
 from scalebayes.report.section import Section
-from scalebayes.tables import intervals_as_text
+from scalebayes.report.tables import intervals_as_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

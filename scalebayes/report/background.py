@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from scalebayes import datasets
-from scalebayes.about import about
 from scalebayes.data.schema import COLUMNS
 from scalebayes.data.validation import plural
 from scalebayes.report.section import Section
+from scalebayes.report.summary import about
 from scalebayes.version import __version__
 
 if TYPE_CHECKING:

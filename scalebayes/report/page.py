@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from scalebayes.evaluation import demo
 from scalebayes.report import answers, background
-from scalebayes.tables import cell
+from scalebayes.report.tables import cell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from scalebayes.data.observations import Observations
     from scalebayes.inference.posterior import Fit
-    from scalebayes.pictures import Picture
     from scalebayes.prediction.designs import Quantity
+    from scalebayes.report.figures import Picture
     from scalebayes.report.section import Section
 
 

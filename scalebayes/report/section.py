@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from scalebayes.pictures import Picture
+    from scalebayes.report.figures import Picture
 
 
 @dataclass(frozen=True)

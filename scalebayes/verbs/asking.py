@@ -62,7 +62,8 @@ def predict(
           --params 405e9 --tokens 15e12
     """
     import scalebayes as sb
-    from scalebayes import options, tables
+    from scalebayes import options
+    from scalebayes.report import tables
 
     factors = options.factors("--units", [units])
     wanted = options.models(models, model, family, params, tokens, factors)
@@ -116,7 +117,8 @@ def mixture(
           --minimise pile_cc=1
     """
     import scalebayes as sb
-    from scalebayes import options, tables
+    from scalebayes import options
+    from scalebayes.report import tables
 
     best = sb.best_mixture(
         sb.load(fit),
@@ -146,8 +148,8 @@ def summary(fit: Saved, csv: Csv = None, json: Json = False) -> None:
     import pandas as pd
 
     import scalebayes as sb
-    from scalebayes import tables
-    from scalebayes.about import about
+    from scalebayes.report import tables
+    from scalebayes.report.summary import about
 
     facts = about(sb.load(fit))
     rows = pd.DataFrame(
@@ -183,7 +185,7 @@ def skills(
       scalebayes skills fit.nc --rotation varimax --csv out/skills
     """
     import scalebayes as sb
-    from scalebayes import tables
+    from scalebayes.report import tables
     from scalebayes.skills import skills as skills_of
 
     found = skills_of(sb.load(fit), rotation=rotation)

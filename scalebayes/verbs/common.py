@@ -66,6 +66,6 @@ def write_csv(table: pd.DataFrame, path: Path | None) -> None:
 
 def print_json(value: dict[str, Any]) -> None:
     """Print values as JSON."""
-    from scalebayes.tables import to_json
+    from scalebayes.report.tables import to_json
 
     print(to_json(value))

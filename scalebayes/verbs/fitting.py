@@ -55,8 +55,8 @@ def demo(
       scalebayes demo --law ladder
     """
     import scalebayes as sb
-    from scalebayes.about import headline, verdict
     from scalebayes.evaluation import demo as demonstration
+    from scalebayes.report.summary import headline, verdict
 
     made, observations, hold_out = demonstration.task(law)
     out.mkdir(parents=True, exist_ok=True)
@@ -178,8 +178,8 @@ def fit(
     """
     import scalebayes as sb
     from scalebayes import options
-    from scalebayes.about import about, headline
     from scalebayes.evaluation.demo import accuracy, held_out
+    from scalebayes.report.summary import about, headline
 
     made = options.law(law, skills, feature)
     names = {"model": model_col, "family": family_col, "params": params_col, "tokens": tokens_col}
@@ -216,8 +216,8 @@ def fit(
 
 def _print_held_out(table: pd.DataFrame, found: dict[str, Any]) -> None:
     """Intervals beside scores, and the share of scores inside."""
-    from scalebayes import tables
     from scalebayes.data.validation import plural
+    from scalebayes.report import tables
 
     scored = table[table["observed"].notna()]
     column, of = ("benchmark", "score") if "benchmark" in table else ("domain", "loss")

@@ -48,7 +48,7 @@ def report(
     """
     import scalebayes as sb
     from scalebayes import options
-    from scalebayes.about import verdict
+    from scalebayes.report.summary import verdict
 
     factors = options.factors("--units", [units])
     asked = None if models is None else sb.Observations.from_long(models, units=factors)
@@ -91,7 +91,7 @@ def plot(
     import matplotlib.pyplot as plt
 
     import scalebayes as sb
-    from scalebayes.pictures import picture
+    from scalebayes.report.figures import picture
 
     mpl.use("Agg")
 
@@ -145,7 +145,8 @@ def compare(
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     import scalebayes as sb
-    from scalebayes import options, tables
+    from scalebayes import options
+    from scalebayes.report import tables
 
     paths = options.named_files(fits)
     sizes = options.whole_numbers("--keep", keep)

@@ -282,7 +282,7 @@ def _show(found: dict[str, pd.DataFrame], csv: Path | None, json: bool, group: s
 
 def _print(table: pd.DataFrame, title: str = "", group: str = "") -> None:
     """Print a table, large numbers in a few digits and intervals in one column."""
-    from scalebayes import tables
+    from scalebayes.report import tables
 
     large = [c for c in ("flops", "params", "tokens") if c in table]
     text = {c: [f"{v:.3g}" for v in table[c]] for c in large}
