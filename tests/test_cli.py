@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scalebayes import datasets, load, options
-from scalebayes.cli import app
+from scalebayes import datasets, load
+from scalebayes.cli import options
+from scalebayes.cli.app import app
+from scalebayes.cli.errors import run
 from scalebayes.evaluation import demo
 from scalebayes.report.tables import to_json
-from scalebayes.shell import run
 
 ROOT = Path(__file__).parents[1]
 TINY = ("--draws", "8", "--warmup", "8", "--chains", "2")

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 import scalebayes as sb
-from scalebayes.cli import app
-from scalebayes.shell import run
+from scalebayes.cli.app import app
+from scalebayes.cli.errors import run
 
 PLANNED = pd.DataFrame(
     {

@@ -12,10 +12,10 @@ import pytest
 from conftest import HELD_OUT
 
 import scalebayes as sb
-from scalebayes import options
-from scalebayes.cli import app
+from scalebayes.cli import options
+from scalebayes.cli.app import app
+from scalebayes.cli.errors import run
 from scalebayes.evaluation.comparison import Comparison
-from scalebayes.shell import run
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def test_compare_passes_on_what_is_asked_and_prints_the_table(folder, capsys, mo
         return Comparison(settings["by"], table, evidence, pareto_k, {})
 
     monkeypatch.setattr(sb, "compare", compare)
-    monkeypatch.setattr("scalebayes.verbs.judging.shows_progress", lambda json: not json)
+    monkeypatch.setattr("scalebayes.cli.evaluate.shows_progress", lambda json: not json)
     fits = ["compare", f"{folder}/all.nc", f"twin={folder}/all.nc"]
     settings = ["--by", "family", "--keep", "2,3", "--folder", "folds", "--jobs", "2"]
     settings += ["--method", "stacking"]

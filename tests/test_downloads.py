@@ -20,9 +20,9 @@ import pandas as pd
 import pytest
 
 from scalebayes import datasets
-from scalebayes.cli import app
+from scalebayes.cli.app import app
+from scalebayes.cli.errors import run
 from scalebayes.datasets import DownloadError, conversion, downloads
-from scalebayes.shell import run
 
 RUN = "rpj-tiny-1.0"
 SOURCE = {"repository": "them/theirs", "commit": "c0ffee", "licence": "MIT"}

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from scalebayes.verbs.common import Json, print_json
+from scalebayes.cli.common import Json, print_json
 
 
 def get(

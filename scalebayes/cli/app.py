@@ -6,8 +6,8 @@ import sys
 
 import typer
 
-from scalebayes.shell import run
-from scalebayes.verbs import asking, data, fitting, judging, planning
+from scalebayes.cli import data, evaluate, fit, plan, predict
+from scalebayes.cli.errors import run
 
 app = typer.Typer(
     help="How accurate a model not yet trained will be, and how sure we are.",
@@ -23,28 +23,28 @@ public = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-plan = typer.Typer(
+questions = typer.Typer(
     help="Questions asked before training: which model, which budget, which run next.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
 
 for verb in (
-    fitting.demo,
-    fitting.fit,
-    asking.predict,
-    asking.mixture,
-    asking.summary,
-    asking.skills,
-    judging.report,
-    judging.plot,
-    judging.compare,
+    fit.demo,
+    fit.fit,
+    predict.predict,
+    predict.mixture,
+    predict.summary,
+    predict.skills,
+    evaluate.report,
+    evaluate.plot,
+    evaluate.compare,
 ):
     app.command()(verb)
-app.add_typer(plan, name="plan")
-for question in (planning.chance, planning.budget, planning.allocation, planning.contest):
-    plan.command()(question)
-plan.command("next")(planning.next_run)
+app.add_typer(questions, name="plan")
+for question in (plan.chance, plan.budget, plan.allocation, plan.contest):
+    questions.command()(question)
+questions.command("next")(plan.next_run)
 app.add_typer(public, name="data")
 public.command()(data.get)
 
@@ -52,7 +52,3 @@ public.command()(data.get)
 def main() -> None:
     """Run the command line."""
     sys.exit(run(app))
-
-
-if __name__ == "__main__":
-    main()

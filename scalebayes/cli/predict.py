@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from scalebayes.verbs.common import (
+from scalebayes.cli.common import (
     Csv,
     Json,
     NewFamily,
@@ -62,7 +62,7 @@ def predict(
           --params 405e9 --tokens 15e12
     """
     import scalebayes as sb
-    from scalebayes import options
+    from scalebayes.cli import options
     from scalebayes.report import tables
 
     factors = options.factors("--units", [units])
@@ -117,7 +117,7 @@ def mixture(
           --minimise pile_cc=1
     """
     import scalebayes as sb
-    from scalebayes import options
+    from scalebayes.cli import options
     from scalebayes.report import tables
 
     best = sb.best_mixture(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from scalebayes.verbs.common import (
+from scalebayes.cli.common import (
     Csv,
     Json,
     NewFamily,
@@ -47,7 +47,7 @@ def report(
       scalebayes report fit.nc -o report.html --models planned.csv
     """
     import scalebayes as sb
-    from scalebayes import options
+    from scalebayes.cli import options
     from scalebayes.report.summary import verdict
 
     factors = options.factors("--units", [units])
@@ -145,7 +145,7 @@ def compare(
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     import scalebayes as sb
-    from scalebayes import options
+    from scalebayes.cli import options
     from scalebayes.report import tables
 
     paths = options.named_files(fits)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scalebayes.verbs.common import (
+from scalebayes.cli.common import (
     Csv,
     Json,
     NewFamily,
@@ -70,7 +70,7 @@ def chance(
           --model next-70b --family next --params 70e9 --tokens 15e12
     """
     import scalebayes as sb
-    from scalebayes import options
+    from scalebayes.cli import options
 
     factors = options.factors("--units", [units])
     wanted = options.models(models, model, family, params, tokens, factors)
@@ -108,7 +108,7 @@ def budget(
     import pandas as pd
 
     import scalebayes as sb
-    from scalebayes import options
+    from scalebayes.cli import options
 
     targets = options.factors("--target", target)
     loaded = sb.load(fit)
@@ -167,7 +167,8 @@ def allocation(
       scalebayes plan allocation ladder.nc --family mine --flops 1e22,1e23 --minimise c4=1
     """
     import scalebayes as sb
-    from scalebayes import options, plots
+    from scalebayes import plots
+    from scalebayes.cli import options
 
     losses = options.factors("--minimise", minimise)
     found = sb.allocate(
@@ -207,7 +208,7 @@ def contest(
       scalebayes plan contest fit.nc --models planned.csv
     """
     import scalebayes as sb
-    from scalebayes import options
+    from scalebayes.cli import options
 
     wanted = sb.Observations.from_long(models, units=options.factors("--units", [units]))
     table = sb.beats(sb.load(fit), wanted, new_families=new_family, seed=seed)
@@ -241,7 +242,7 @@ def next_run(
     import pandas as pd
 
     import scalebayes as sb
-    from scalebayes import options
+    from scalebayes.cli import options
 
     runs = sb.Observations.from_long(candidates, units=options.factors("--units", [units]))
     model = pd.DataFrame(
@@ -260,7 +261,7 @@ def next_run(
 
 def _pair(option: str, text: str) -> tuple[float, float] | None:
     """Parse LOW,HIGH."""
-    from scalebayes import options
+    from scalebayes.cli import options
 
     found = options.numbers(option, text, "10,200")
     if not found:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scalebayes.verbs.common import (
+from scalebayes.cli.common import (
     Chains,
     Draws,
     Json,
@@ -177,7 +177,7 @@ def fit(
           --loss c4=c4_loss:nats/token --feature c4 --out ladder.nc
     """
     import scalebayes as sb
-    from scalebayes import options
+    from scalebayes.cli import options
     from scalebayes.evaluation.demo import accuracy, held_out
     from scalebayes.report.summary import about, headline
 
