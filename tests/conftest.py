@@ -18,7 +18,7 @@ LONGEST = [
     "predict",
     "ladder",
     "comparison",
-    "identification",
+    "identifiability",
     "plan",
     "losses",
     "inference",

@@ -164,7 +164,7 @@ def test_read_refuses_a_truncated_file(tmp_path: Path) -> None:
 @pytest.fixture
 def larger(monkeypatch: Any) -> None:
     """The folder of the larger tables, where this machine has it."""
-    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    beside = Path(__file__).resolve().parents[3] / "shared" / "data"
     folder = Path(os.environ.get("SCALEBAYES_DATA", beside))
     if not all((folder / name).is_dir() for name in ("sloth", "gadre", "regmix", "olmo_ladder")):
         pytest.skip(f"the larger tables are not in {folder}")

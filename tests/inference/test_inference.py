@@ -106,7 +106,7 @@ print(repr(fit.tree["posterior"]["mu"].to_numpy().sum()))
 
 
 def test_same_seed_same_draws_in_fresh_processes() -> None:
-    script = SCRIPT.format(tests=str(__file__.rsplit("/", 1)[0]))
+    script = SCRIPT.format(tests=str(__file__.rsplit("/", 2)[0]))
     first, second = (
         subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
         for _ in range(2)

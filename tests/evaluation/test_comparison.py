@@ -187,7 +187,7 @@ sb.cross_validate(sb.SharedIntercept(), observations, folds.larger(observations,
 def test_a_process_killed_in_a_fold_loses_that_fold_alone(
     observations: sb.Observations, tmp_path: Path
 ) -> None:
-    script = SCRIPT.format(tests=str(Path(__file__).parent), folder=str(tmp_path))
+    script = SCRIPT.format(tests=str(Path(__file__).parents[1]), folder=str(tmp_path))
     process = subprocess.Popen([sys.executable, "-c", script])
     deadline = time.monotonic() + 240
     wanted = int(np.random.default_rng(os.getpid()).integers(1, 5))

@@ -332,7 +332,7 @@ def test_regmix_joins_mixtures_and_losses_on_their_index(tmp_path: Path) -> None
 @pytest.fixture
 def published() -> Path:
     """The folder of the larger tables and of the files behind them, where this machine has it."""
-    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    beside = Path(__file__).resolve().parents[3] / "shared" / "data"
     folder = Path(os.environ.get("SCALEBAYES_DATA", beside))
     if not (folder / "upstream" / "manifest.json").is_file():
         pytest.skip(f"the files behind the larger tables are not in {folder / 'upstream'}")

@@ -19,7 +19,7 @@ from scalebayes.cli.errors import run
 from scalebayes.evaluation import demo
 from scalebayes.report.tables import to_json
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TINY = ("--draws", "8", "--warmup", "8", "--chains", "2")
 BIGGER = ("--model", "a-70b", "--family", "a-family", "--params", "70e9", "--tokens", "2e12")
 
