@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
+from scalebayes.data.compute import training_flops
 from scalebayes.data.schema import (
     COLUMNS,
     EMPTY,
@@ -106,8 +107,7 @@ def validated(models: Table, *others: Table) -> tuple[pd.DataFrame, ...]:
 def _canonical(kind: str, frame: pd.DataFrame) -> pd.DataFrame:
     if kind == "models":
         frame = frame.assign(params=frame["params"].round(), tokens=frame["tokens"].round())
-        # C = 6 N D, the training FLOPs of a dense transformer
-        frame["flops"] = frame["flops"].fillna(6 * frame["params"] * frame["tokens"])
+        frame["flops"] = frame["flops"].fillna(training_flops(frame["params"], frame["tokens"]))
     frame = frame[list(COLUMNS[kind])].reset_index(drop=True)
     return frame.astype(dict.fromkeys(TEXT[kind], str))
 

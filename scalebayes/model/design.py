@@ -9,6 +9,8 @@ import jax
 import numpy as np
 import pandas as pd
 
+from scalebayes.data.compute import FLOPS_PER_PARAM_TOKEN
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -246,7 +248,7 @@ def build(
         log_params=log_params,
         log_tokens=np.where(np.isnan(log_tokens), reference.log_d0, log_tokens),
         unknown_tokens=unknown,
-        log_per_nd=np.where(np.isnan(log_per_nd), np.log(6.0), log_per_nd),
+        log_per_nd=np.where(np.isnan(log_per_nd), np.log(FLOPS_PER_PARAM_TOKEN), log_per_nd),
         run=position(models["run"], runs),
         final=(models["tokens"].isna() | (models["tokens"] == longest)).to_numpy(),
         family=position(models["family"], families),

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from scalebayes.data.compute import params_and_tokens, training_tokens
 from scalebayes.data.observations import Observations
 from scalebayes.planning.candidates import of_range, planned, seen_ratios, thin
 from scalebayes.prediction.designs import CELL
@@ -93,8 +94,8 @@ def allocate(
     first, last = of_range("tokens_per_param", tokens_per_param, seen_ratios(fit))
     ratios = np.geomspace(last, first, SIZES)  # sizes rise
     c, r = (v.ravel() for v in np.meshgrid(budgets, ratios, indexing="ij"))
-    params = np.sqrt(c / (6 * r))
-    models = Observations(planned(fit, family, params, r * params))
+    params, tokens = params_and_tokens(c, r)
+    models = Observations(planned(fit, family, params, tokens))
     drawn = predictive_draws(
         thin(fit), models, of=of, kind="mean", new_families=new_families, seed=seed
     )[of].stack(sample=("chain", "draw"))
@@ -106,7 +107,7 @@ def allocate(
     price = np.maximum(peak[..., None] - value, 0.0)
 
     grid = pd.DataFrame(
-        {"flops": c, "params": params, "tokens": r * params, "tokens_per_param": r}
+        {"flops": c, "params": params, "tokens": tokens, "tokens_per_param": r}
     ).assign(value=reached.mean(axis=0).ravel(), price=price.mean(axis=0).ravel())
     intervals = summary(price.reshape(len(price), -1).T, prob)
     prices = grid.assign(**{k: v for k, v in intervals.items() if k.startswith(("lower", "upper"))})
@@ -114,7 +115,8 @@ def allocate(
     chosen = value.mean(axis=0).argmax(axis=1) + SIZES * np.arange(len(budgets))
     best = grid.loc[chosen].reset_index(drop=True).assign(at_edge=at_edge.mean(axis=0))
     n = np.exp(top)
-    quantities = {"params": n, "tokens": budgets / 6 / n, "tokens_per_param": budgets / 6 / n**2}
+    d = training_tokens(budgets, n)
+    quantities = {"params": n, "tokens": d, "tokens_per_param": d / n}
     region = pd.concat(
         [
             pd.DataFrame({"flops": budgets, "quantity": name, **summary(draws.T, prob)})

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import logit
 
+from scalebayes.data.compute import params_and_tokens
 from scalebayes.planning.candidates import of_range, seen_flops, seen_ratios, thin
 from scalebayes.planning.targets import reached
 
@@ -94,11 +95,11 @@ def smallest_budget(
     def look(budgets: np.ndarray, ratios: np.ndarray) -> pd.DataFrame:
         """The models most likely to reach the targets, one a budget."""
         c, r = (v.ravel() for v in np.meshgrid(budgets, ratios, indexing="ij"))
-        n = np.sqrt(c / (6 * r))
-        found = reached(fit, family, targets, n, r * n, kind, new_families, seed)
+        n, d = params_and_tokens(c, r)
+        found = reached(fit, family, targets, n, d, kind, new_families, seed)
         of_budget = found.reshape(len(budgets), len(ratios))
         rows = of_budget.argmax(axis=1) + len(ratios) * np.arange(len(budgets))
-        models = pd.DataFrame({"flops": c, "params": n, "tokens": r * n, "probability": found})
+        models = pd.DataFrame({"flops": c, "params": n, "tokens": d, "probability": found})
         return models.loc[rows].reset_index(drop=True)
 
     budgets, ratios = np.geomspace(low, high, BUDGETS), np.geomspace(first, last, RATIOS)
@@ -125,8 +126,8 @@ def smallest_budget(
     rising = np.maximum.accumulate(odds)
     c = float(np.exp(np.interp(logit(probability), rising, np.log(near["flops"]))))
     r = float(np.interp(c, near["flops"], near["tokens"] / near["params"]))
-    n = float(np.sqrt(c / (6 * r)))
+    n, d = (float(v) for v in params_and_tokens(c, r))
     step = finer[1] / finer[0]  # between two budgets, of which one has its best model at the end
     at_edge = bool(r < first * step or r > last / step)
     both = pd.concat([frontier, near]).sort_values("flops", ignore_index=True)
-    return Budget(c, n, r * n, probability, at_edge, both)
+    return Budget(c, n, d, probability, at_edge, both)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from scalebayes.data.compute import training_flops
 from scalebayes.data.observations import Observations
 from scalebayes.data.schema import quoted
 from scalebayes.inference.posterior import parts
@@ -100,7 +101,9 @@ def target_map(
     n, d = (v.ravel() for v in np.meshgrid(np.asarray(params), np.asarray(tokens), indexing="ij"))
     fit = thin(fit)
     probability = reached(fit, family, targets, n, d, kind, new_families, seed)
-    table = pd.DataFrame({"params": n, "tokens": d, "flops": 6 * n * d, "probability": probability})
+    table = pd.DataFrame({"params": n, "tokens": d, "flops": training_flops(n, d)}).assign(
+        probability=probability
+    )
     sizes = [part.tree["posterior"].sizes for part, _ in parts(fit)]
     table.attrs["draws"] = sum(s["chain"] * s["draw"] for s in sizes)
     return table

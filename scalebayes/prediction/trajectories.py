@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 import numpy as np
 import pandas as pd
 
+from scalebayes.data.compute import params_and_tokens, training_flops
 from scalebayes.data.schema import quoted, suggestion
 from scalebayes.inference.posterior import Average, Fit, parts
 from scalebayes.model.two_steps import domain_of_benchmark
@@ -272,12 +273,12 @@ def _grid(
         params, tokens = {
             "params": (at, same),
             "tokens": (same, at),
-            "flops": (np.sqrt(at / (6 * same)), np.sqrt(at * same / 6)),
+            "flops": params_and_tokens(at, same),
         }[along]
         pieces.append(pd.DataFrame({"family": family, "params": params, "tokens": tokens}))
     grid = pd.concat(pieces, ignore_index=True)
     grid.insert(1, "model", new_names(models, len(grid)))
-    return grid.assign(flops=6 * grid["params"] * grid["tokens"])
+    return grid.assign(flops=training_flops(grid["params"], grid["tokens"]))
 
 
 def _own(models: pd.DataFrame, along: Along) -> float:
