@@ -12,6 +12,7 @@ from scalebayes.version import __version__
 
 if TYPE_CHECKING:
     from scalebayes import datasets
+    from scalebayes.data.covariates import Covariate
     from scalebayes.data.observations import Observations, ObservationsError
     from scalebayes.evaluation.comparison import Comparison, compare
     from scalebayes.evaluation.cross_validation import cross_validate
@@ -60,6 +61,7 @@ _HOME = {
     "Comparison": "evaluation.comparison",
     "compare": "evaluation.comparison",
     "condition": "prediction.conditioning",
+    "Covariate": "data.covariates",
     "HeldOut": "evaluation.held_out",
     "cross_validate": "evaluation.cross_validation",
     "held_out": "evaluation.held_out",
@@ -106,6 +108,7 @@ __all__ = [
     "BestMixture",
     "Budget",
     "Comparison",
+    "Covariate",
     "FamilyIntercept",
     "Fit",
     "Flp",

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import pandas as pd
 
+from scalebayes.data.covariates import Covariate, Covariates, declared, joined, with_levels
 from scalebayes.data.reading import Extra, Source, long_table, split_table, wide_tables
 from scalebayes.data.schema import COLUMNS, quoted, suggestion
 from scalebayes.data.validation import ObservationsError, Table, plural, validated
@@ -33,6 +34,9 @@ class Observations:
         mixtures: model, source, weight: which share of a model's training tokens came from each
             source. The weights of a model sum to one within 0.001 and are kept as given; a source
             without a row has none.
+        covariates: further columns of models and their kinds, as in {"share_code": "numeric",
+            "architecture": "category", "stage": ["base", "instruct"]}, where a list holds the
+            levels of an ordered covariate in order; or a sequence of `Covariate`.
 
     Raises:
         ObservationsError: naming row, column, what was expected, what came and the remedy.
@@ -42,6 +46,7 @@ class Observations:
     _scores: pd.DataFrame
     _losses: pd.DataFrame
     _mixtures: pd.DataFrame
+    _covariates: tuple[Covariate, ...]
 
     def __init__(
         self,
@@ -49,19 +54,23 @@ class Observations:
         scores: pd.DataFrame | None = None,
         losses: pd.DataFrame | None = None,
         mixtures: pd.DataFrame | None = None,
+        *,
+        covariates: Covariates = (),
     ) -> None:
+        own = declared(covariates)
         given = zip(COLUMNS, (models, scores, losses, mixtures), strict=True)
-        self._keep(validated(*(long_table(kind, table) for kind, table in given)))
+        self._keep(validated(*(long_table(k, table, covariates=own) for k, table in given)), own)
 
-    def _keep(self, tables: Iterable[pd.DataFrame]) -> None:
+    def _keep(self, tables: Iterable[pd.DataFrame], covariates: tuple[Covariate, ...]) -> None:
         for kind, table in zip(COLUMNS, tables, strict=True):
             object.__setattr__(self, f"_{kind}", table)
+        object.__setattr__(self, "_covariates", with_levels(covariates, self._models))
 
     @classmethod
-    def _of(cls, tables: Iterable[pd.DataFrame]) -> Observations:
+    def _of(cls, tables: Iterable[pd.DataFrame], covariates: tuple[Covariate, ...]) -> Observations:
         """Keep tables that are valid already, in the order of `COLUMNS`."""
         made = cls.__new__(cls)
-        made._keep(tables)
+        made._keep(tables, covariates)
         return made
 
     @classmethod
@@ -82,6 +91,7 @@ class Observations:
         units: Mapping[str, float] | None = None,
         chance: Mapping[str, float] | None = None,
         items: Mapping[str, float] | None = None,
+        covariates: Covariates = (),
         extra: Extra = "error",
     ) -> Observations:
         """Take a table with one row a model and one column a benchmark.
@@ -104,6 +114,7 @@ class Observations:
                 percentages.
             chance: benchmark -> the score of guessing, in [0, 1); unknown where not given.
             items: benchmark -> number of test items; unknown where not given.
+            covariates: columns of covariates and their kinds, as for `Observations`.
             extra: "ignore" leaves out columns that are neither named nor listed; else an error.
 
         Raises:
@@ -122,8 +133,9 @@ class Observations:
             chance=chance or {},
             items=items or {},
             extra=extra,
+            covariates=(own := declared(covariates)),
         )
-        return cls._of(validated(*tables))
+        return cls._of(validated(*tables), own)
 
     @classmethod
     def from_long(
@@ -134,6 +146,7 @@ class Observations:
         mixtures: Source | None = None,
         *,
         units: Mapping[str, float] | None = None,
+        covariates: Covariates = (),
         extra: Extra = "error",
     ) -> Observations:
         """Take tables with one row a model, a score, a loss and a share, or one with everything.
@@ -146,39 +159,83 @@ class Observations:
             losses: model, domain, loss, unit.
             mixtures: model, source, weight.
             units: factor to a count, as in {"params": 1e9}; {"score": 0.01} for percentages.
+            covariates: columns of covariates and their kinds, as for `Observations`.
             extra: "ignore" leaves out columns with other names; else they are an error.
 
         Raises:
             ObservationsError: naming row, column, what was expected, what came and the remedy.
         """
-        others = (scores, losses, mixtures)
+        others, own = (scores, losses, mixtures), declared(covariates)
         if all(table is None for table in others):
-            return cls._of(validated(*split_table(models, units=units, extra=extra)))
+            tables = split_table(models, units=units, extra=extra, covariates=own)
+            return cls._of(validated(*tables), own)
         given = zip(COLUMNS, (models, *others), strict=True)
-        tables = (long_table(kind, t, units=units, extra=extra) for kind, t in given)
-        return cls._of(validated(*tables))
+        tables = tuple(
+            long_table(kind, table, units=units, extra=extra, covariates=own)
+            for kind, table in given
+        )
+        return cls._of(validated(*tables), own)
 
     @staticmethod
     def concat(*parts: Observations) -> Observations:
         """Join observations; what two parts say alike is kept once.
 
         Raises:
-            ObservationsError: two parts contradict each other, named by model and column.
+            ObservationsError: two parts contradict each other, named by model and column, or
+                differ in the covariates that they declare.
         """
         if not parts:
             raise ObservationsError("concat expects at least one Observations, got none")
+        own = joined([part.covariates for part in parts])
         tables = []
         for kind in COLUMNS:
             frames = [getattr(part, f"_{kind}") for part in parts]
             frames = [f.set_axis([f"part {n}"] * len(f)) for n, f in enumerate(frames, start=1)]
             # an empty part has no dtypes of its own to contribute
             filled = [frame for frame in frames if len(frame)] or frames[:1]
-            tables.append(Table(kind, pd.concat(filled), repeats="merge"))
-        return Observations._of(validated(*tables))
+            covariates = own if kind == "models" else ()
+            frame = pd.concat(filled)
+            tables.append(Table(kind, frame, repeats="merge", covariates=covariates))
+        return Observations._of(validated(*tables), own)
+
+    def with_tables(
+        self,
+        *,
+        models: pd.DataFrame | None = None,
+        scores: pd.DataFrame | None = None,
+        losses: pd.DataFrame | None = None,
+        mixtures: pd.DataFrame | None = None,
+    ) -> Observations:
+        """Return these observations with the given tables in place of their own.
+
+        The declared covariates stay, with the levels that they have here.
+
+        Args:
+            models: the new table of models, with a column for each covariate; None keeps the
+                present table.
+            scores: likewise; a table without rows removes all scores.
+            losses: likewise.
+            mixtures: likewise.
+
+        Raises:
+            ObservationsError: as for `Observations`, and if a model has a level of a covariate
+                that these observations do not know.
+        """
+        given = zip(COLUMNS, (models, scores, losses, mixtures), strict=True)
+        tables = (getattr(self, f"_{kind}") if new is None else new for kind, new in given)
+        return Observations(*tables, covariates=self._covariates)
+
+    @property
+    def covariates(self) -> dict[str, Covariate]:
+        """Name -> declaration of each covariate, in order of declaration."""
+        return {covariate.name: covariate for covariate in self._covariates}
 
     @property
     def models(self) -> pd.DataFrame:
-        """One row a model: model, run, family, lineage, params, tokens, flops (counts, or NaN)."""
+        """One row a model: model, run, family, lineage, params, tokens, flops (counts, or NaN).
+
+        The covariates follow, float if numeric and text if not.
+        """
         return self._models.copy()
 
     @property
@@ -261,12 +318,13 @@ class Observations:
             )
         others = (scores, losses, self._mixtures)
         left = [frame[frame["model"].isin(rows["model"])] for frame in others]
-        return self._of(frame.reset_index(drop=True) for frame in (rows, *left))
+        tables = (frame.reset_index(drop=True) for frame in (rows, *left))
+        return self._of(tables, self._covariates)
 
     def to_wide(self) -> pd.DataFrame:
         """Return one row a model, one column a benchmark, NaN where there is no score.
 
-        The inverse of `from_wide` with every column named; n_items, chance, losses and mixtures
+        The inverse of `from_wide` with every column and covariate named; n_items, chance, losses and mixtures
         have no place in a wide table.
         """
         cells = self._scores.pivot(index="model", columns="benchmark", values="score")
@@ -274,13 +332,15 @@ class Observations:
         return pd.concat([self.models, cells.reset_index(drop=True)], axis=1)
 
     def __eq__(self, other: object) -> bool:
-        """Whether both hold the same rows in the same order."""
+        """Whether both hold the same rows in the same order, and declare the same covariates."""
         if not isinstance(other, Observations):
             return NotImplemented
-        return all(getattr(self, f"_{kind}").equals(getattr(other, f"_{kind}")) for kind in COLUMNS)
+        return self._covariates == other._covariates and all(
+            getattr(self, f"_{kind}").equals(getattr(other, f"_{kind}")) for kind in COLUMNS
+        )
 
     def __repr__(self) -> str:
-        """Return the counts of models, families, scores, losses and mixtures in one line."""
+        """Return the counts of what is held, and the names of the covariates, in one line."""
         families = plural(len(self.families), "family", "families")
         parts = [f"{plural(len(self._models), 'model')} of {families}"]
         if len(self._scores):
@@ -295,6 +355,9 @@ class Observations:
         unknown = int(self._models["tokens"].isna().sum())
         if unknown:
             parts.append(f"tokens unknown for {unknown}")
+        if self._covariates:
+            names = ", ".join(covariate.name for covariate in self._covariates)
+            parts.append(f"{plural(len(self._covariates), 'covariate')}: {names}")
         return f"Observations({'; '.join(parts)})"
 
 

@@ -8,8 +8,9 @@ from typing import Any, Literal, TypeAlias
 
 import pandas as pd
 
+from scalebayes.data.covariates import Covariate
 from scalebayes.data.csv_files import read_csv
-from scalebayes.data.schema import COLUMNS, OPTIONAL, quoted, suggestion
+from scalebayes.data.schema import COLUMNS, OPTIONAL, columns_of, quoted, suggestion
 from scalebayes.data.validation import ObservationsError, Table, names, plural
 
 Source: TypeAlias = pd.DataFrame | str | os.PathLike[str]
@@ -32,6 +33,7 @@ def wide_tables(
     chance: Mapping[str, float],
     items: Mapping[str, float],
     extra: Extra,
+    covariates: tuple[Covariate, ...] = (),
 ) -> tuple[Table, ...]:
     """Return the tables of one with a row a model and a column a benchmark.
 
@@ -48,6 +50,7 @@ def wide_tables(
         chance: benchmark -> chance level.
         items: benchmark -> number of items.
         extra: "ignore" leaves out the columns that are not named.
+        covariates: the covariates declared of the models.
 
     Raises:
         ObservationsError: a column is missing, unknown or named twice.
@@ -55,17 +58,19 @@ def wide_tables(
     frame, source = _opened(table)
     benchmarks = [benchmarks] if isinstance(benchmarks, str) else list(benchmarks)
     domains = {domain: column for domain, (column, _) in losses.items()}
-    held = [*benchmarks, *domains.values(), *mixtures.values()]
+    own = [covariate.name for covariate in covariates]
+    held = [*benchmarks, *domains.values(), *mixtures.values(), *own]
     named = {**columns, **{name: name for name in benchmarks}}
     named |= {f"loss on {domain}": column for domain, column in domains.items()}
     _require(frame, named | {f"weight of {s}": column for s, column in mixtures.items()}, source)
+    _require_covariates(frame, own, source, "table")
     wanted = [*columns.values(), *held]
-    remedy = "name it in benchmarks=[...], losses={...} or mixtures={...}"
+    remedy = "name it in benchmarks=[...], losses={...}, mixtures={...} or covariates={...}"
     _refuse_extra(frame, wanted, source, extra, remedy)
     if twice := list(dict.fromkeys(name for name in held if wanted.count(name) > 1)):
         raise ObservationsError(
-            f"expected each benchmark once and apart from the other columns, got {quoted(twice)} "
-            "twice: name a column for one purpose"
+            f"expected each benchmark once and apart from the other columns and covariates, "
+            f"got {quoted(twice)} twice: name a column for one purpose"
         )
     for argument, levels in (("chance", chance), ("items", items)):
         for name in levels:
@@ -76,8 +81,9 @@ def wide_tables(
                 )
 
     models = pd.DataFrame({ours: frame[theirs] for ours, theirs in columns.items()})
+    models = models.assign(**{name: frame[name] for name in own})
     factors = _factors(units)
-    tables = [Table("models", models, source, columns, factors)]
+    tables = [Table("models", models, source, columns, factors, covariates=covariates)]
     given: dict[str, tuple[Mapping[str, str], dict[str, Mapping[str, Any]]]] = {
         "scores": ({name: name for name in benchmarks}, {"n_items": items, "chance": chance}),
         "losses": (domains, {"unit": {domain: unit for domain, (_, unit) in losses.items()}}),
@@ -117,6 +123,7 @@ def long_table(
     *,
     units: Mapping[str, float] | None = None,
     extra: Extra = "error",
+    covariates: tuple[Covariate, ...] = (),
 ) -> Table:
     """Return a table that bears our column names already; one without rows where none is given.
 
@@ -127,12 +134,23 @@ def long_table(
         return Table(kind, pd.DataFrame(columns=COLUMNS[kind]))
     frame, source = _opened(table)
     _require(frame, {name: name for name in COLUMNS[kind] if name not in OPTIONAL}, source, kind)
-    _refuse_extra(frame, COLUMNS[kind], source, extra, f"name it as the {kind} do")
-    return Table(kind, frame, source, units=_factors(units))
+    own = [covariate.name for covariate in covariates]
+    remedy = f"name it as the {kind} do"
+    if kind == "models":
+        _require_covariates(frame, own, source, kind)
+        remedy += ", declare it with covariates={...}"
+    else:
+        covariates = ()
+    _refuse_extra(frame, columns_of(kind, own), source, extra, remedy, kind)
+    return Table(kind, frame, source, units=_factors(units), covariates=covariates)
 
 
 def split_table(
-    table: Source, *, units: Mapping[str, float] | None, extra: Extra
+    table: Source,
+    *,
+    units: Mapping[str, float] | None,
+    extra: Extra,
+    covariates: tuple[Covariate, ...] = (),
 ) -> tuple[Table, ...]:
     """Return the tables of one long table whose rows repeat what belongs to the model.
 
@@ -144,6 +162,7 @@ def split_table(
     """
     frame, source = _opened(table)
     factors, tables = _factors(units), []
+    own = [covariate.name for covariate in covariates]
     for kind, (label, value) in {
         "models": ("model", "family"),
         "scores": ("benchmark", "score"),
@@ -158,11 +177,16 @@ def split_table(
         _require(frame, needed, source, kind)
         held = pd.concat([names(frame[column]).notna() for column in present], axis=1).any(axis=1)
         rows = frame if kind == "models" else frame[held]
-        rows = rows[[name for name in COLUMNS[kind] if name in frame]]
-        repeats: Literal["merge", "refuse"] = "merge" if kind == "models" else "refuse"
-        tables.append(Table(kind, rows, source, units=factors, repeats=repeats))
-    every = dict.fromkeys(name for kind in COLUMNS for name in COLUMNS[kind])
-    _refuse_extra(frame, every, source, extra, "name it as these tables do")
+        rows = rows[[name for name in columns_of(kind, own) if name in frame]]
+        if kind == "models":
+            _require_covariates(frame, own, source, kind)
+            given = Table(kind, rows, source, units=factors, repeats="merge", covariates=covariates)
+        else:
+            given = Table(kind, rows, source, units=factors)
+        tables.append(given)
+    every = dict.fromkeys(name for kind in COLUMNS for name in columns_of(kind, own))
+    remedy = "name it as these tables do, declare it with covariates={...}"
+    _refuse_extra(frame, every, source, extra, remedy)
     return tuple(tables)
 
 
@@ -184,7 +208,11 @@ def _opened(table: Source) -> tuple[pd.DataFrame, str]:
 
 
 def _require(
-    frame: pd.DataFrame, columns: Mapping[str, str], source: str, kind: str = "table"
+    frame: pd.DataFrame,
+    columns: Mapping[str, str],
+    source: str,
+    kind: str = "table",
+    otherwise: str = "name the column that holds it",
 ) -> None:
     present = [str(name) for name in frame.columns]
     missing = {ours: theirs for ours, theirs in columns.items() if theirs not in present}
@@ -192,15 +220,25 @@ def _require(
         return
     ours, theirs = next(iter(missing.items()))
     remedy = suggestion(theirs, [name for name in present if name not in columns.values()])
-    remedy = remedy or f": {REMEDIES.get(ours, 'name the column that holds it')}"
+    remedy = remedy or f": {REMEDIES.get(ours, otherwise)}"
     raise ObservationsError(
         f"{source or kind}: expected {plural(len(missing), 'column')} {quoted(missing.values())}, "
         f"got {quoted(present)}{remedy}"
     )
 
 
+def _require_covariates(frame: pd.DataFrame, names: list[str], source: str, kind: str) -> None:
+    columns = {f"covariate {name}": name for name in names}
+    _require(frame, columns, source, kind, "add the column, or do not declare the covariate")
+
+
 def _refuse_extra(
-    frame: pd.DataFrame, wanted: Iterable[str], source: str, extra: Extra, remedy: str
+    frame: pd.DataFrame,
+    wanted: Iterable[str],
+    source: str,
+    extra: Extra,
+    remedy: str,
+    kind: str = "table",
 ) -> None:
     if extra not in ("error", "ignore"):
         raise ObservationsError(f"extra must be 'error' or 'ignore', got {extra!r}")
@@ -208,7 +246,7 @@ def _refuse_extra(
     unknown = [name for name in frame.columns if name not in wanted]
     if unknown and extra == "error":
         raise ObservationsError(
-            f"{source or 'table'}: expected no columns beyond {quoted(wanted)}, "
+            f"{source or kind}: expected no columns beyond {quoted(wanted)}, "
             f"got {quoted(unknown)}: {remedy}, or pass extra='ignore' to leave such columns out"
         )
 

@@ -30,6 +30,9 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "losses": ("model", "domain", "loss", "unit"),
     "mixtures": ("model", "source", "weight"),
 }
+MISSING = frozenset({"", "na", "nan", "n/a", "<na>", "null", "none"})
+"""How spreadsheets and `astype(str)` write a missing cell, in lower case; none of them is a name."""
+
 OPTIONAL = frozenset({"run", "lineage", "tokens", "flops", "n_items", "chance"})
 KEYS: dict[str, list[str]] = {
     "models": ["model"],
@@ -42,6 +45,20 @@ TO_ONE = 1e-3
 
 EMPTY = {"weight": "write 0 for a source that was not used, or leave out all weights of the model"}
 """What to do about an empty cell, where it is not to fill it in or to leave the row out."""
+
+
+class ObservationsError(ValueError):
+    """A table cannot be taken as observations; the message names the rows and the remedy."""
+
+
+def columns_of(kind: str, covariates: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return the columns of a table, in order: the standard ones, of models the covariates too.
+
+    Args:
+        kind: "models", "scores", "losses" or "mixtures".
+        covariates: Names of the covariates of the models, in order of declaration.
+    """
+    return (*COLUMNS[kind], *covariates) if kind == "models" else COLUMNS[kind]
 
 
 @dataclass(frozen=True)

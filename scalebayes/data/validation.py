@@ -14,27 +14,26 @@ import numpy as np
 import pandas as pd
 
 from scalebayes.data.compute import training_flops
+from scalebayes.data.covariates import EMPTY_COVARIATE, Covariate, rules_of
 from scalebayes.data.schema import (
     COLUMNS,
     EMPTY,
     KEYS,
+    MISSING,
     NUMBERS,
     OPTIONAL,
     ROW_RULES,
     RULES,
     TEXT,
+    ObservationsError,
+    Rule,
+    columns_of,
     first_alike,
     shown,
     suggestion,
 )
 
-# Spreadsheets and `astype(str)` write a missing cell in these ways; none of them is a name.
-MISSING = frozenset({"", "na", "nan", "n/a", "<na>", "null", "none"})
 MOST_SHOWN = 3  # cells named for each kind of problem
-
-
-class ObservationsError(ValueError):
-    """A table cannot be taken as observations; the message names the rows and the remedy."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +48,7 @@ class Table:
         units: column -> the factor that turns the figures into counts (a score into a fraction).
         repeats: "merge" folds rows that repeat a key with the same content into one.
         cells: label of a value -> the caller's column that holds it, in a wide table.
+        covariates: the covariates declared of the models; none in other tables.
     """
 
     kind: str
@@ -58,6 +58,27 @@ class Table:
     units: Mapping[str, float] = field(default_factory=dict)
     repeats: Literal["refuse", "merge"] = "refuse"
     cells: Mapping[str, str] = field(default_factory=dict)
+    covariates: tuple[Covariate, ...] = ()
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The columns of the validated table, in order."""
+        return columns_of(self.kind, [c.name for c in self.covariates])
+
+    @property
+    def text(self) -> tuple[str, ...]:
+        """The columns that hold text."""
+        return (*TEXT[self.kind], *(c.name for c in self.covariates if c.kind != "numeric"))
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The columns that hold numbers."""
+        return (*NUMBERS[self.kind], *(c.name for c in self.covariates if c.kind == "numeric"))
+
+    @property
+    def rules(self) -> dict[str, list[Rule]]:
+        """Column -> what its cells must satisfy."""
+        return RULES[self.kind] | {c.name: rules_of(c) for c in self.covariates}
 
 
 class Problem(NamedTuple):
@@ -101,15 +122,15 @@ def validated(models: Table, *others: Table) -> tuple[pd.DataFrame, ...]:
         problems += found
     if problems:
         raise ObservationsError(_report(problems, source))
-    return tuple(_canonical(kind, frame) for kind, frame in frames.items())
+    return tuple(_canonical(table, frames[table.kind]) for table in (models, *others))
 
 
-def _canonical(kind: str, frame: pd.DataFrame) -> pd.DataFrame:
-    if kind == "models":
+def _canonical(table: Table, frame: pd.DataFrame) -> pd.DataFrame:
+    if table.kind == "models":
         frame = frame.assign(params=frame["params"].round(), tokens=frame["tokens"].round())
         frame["flops"] = frame["flops"].fillna(training_flops(frame["params"], frame["tokens"]))
-    frame = frame[list(COLUMNS[kind])].reset_index(drop=True)
-    return frame.astype(dict.fromkeys(TEXT[kind], str))
+    frame = frame[list(table.order)].reset_index(drop=True)
+    return frame.astype(dict.fromkeys(table.text, str))
 
 
 def _checked(table: Table) -> tuple[pd.DataFrame, list[Problem]]:
@@ -120,7 +141,7 @@ def _checked(table: Table) -> tuple[pd.DataFrame, list[Problem]]:
         frame["lineage"] = frame["lineage"].fillna(frame["family"])
     if table.repeats == "merge" and not problems:
         frame, problems = _merged(table, frame)
-    for i, column, check in _failures(kind, frame):
+    for i, column, check in _failures(table, frame):
         if (i, column) in reported:  # the first rule that a cell breaks explains it
             continue
         if table.cells and check == "rows 0":  # the duplicate model is reported already
@@ -128,11 +149,13 @@ def _checked(table: Table) -> tuple[pd.DataFrame, list[Problem]]:
         reported.add((i, column))
         if check == "not_nullable":
             remedy = EMPTY.get(column, "fill it in, or leave the row out")
+            if column in (c.name for c in table.covariates):
+                remedy = EMPTY_COVARIATE
             says = f"{column} must not be empty: {remedy}"
         elif check.startswith("rows "):
             says = ROW_RULES[kind][int(check[5:])].says(frame, i)
         else:
-            says = RULES[kind][column][int(check)].says(frame[column].iloc[i])
+            says = table.rules[column][int(check)].says(frame[column].iloc[i])
         problems.append(Problem(f"{kind} {column} {check}", _place(table, frame, i, column), says))
     return frame, problems
 
@@ -141,20 +164,22 @@ def _parsed(table: Table) -> tuple[pd.DataFrame, list[Problem], set[tuple[int, s
     """Return names and numbers in our units, and the cells that should be numbers and are not."""
     raw, kind = table.frame, table.kind
     frame = pd.DataFrame(index=raw.index)
-    for column in TEXT[kind]:
+    for column in table.text:
         cells = raw[column] if column in raw else pd.Series(None, index=raw.index, dtype=object)
         frame[column] = names(cells)
     found = []
-    for column in NUMBERS[kind]:
+    for column in table.numbers:
         cells = raw[column] if column in raw else pd.Series(np.nan, index=raw.index)
         numbers, bad = _numbers(cells)
         frame[column] = numbers * table.units.get(column, 1.0)
         found += [(int(i), column, cells.iloc[i]) for i in np.flatnonzero(bad)]
+    or_category = {c.name: f", or declare {c.name!r} as 'category'" for c in table.covariates}
     problems = [
         Problem(
             f"{kind} {column} number",
             _place(table, frame, i, column),
-            f"{column} must be a number, got {cell!r}: write it plain, without unit or commas",
+            f"{column} must be a number, got {cell!r}: write it plain, without unit or commas"
+            + or_category.get(column, ""),
         )
         for i, column, cell in found
     ]
@@ -196,7 +221,7 @@ def _merged(table: Table, frame: pd.DataFrame) -> tuple[pd.DataFrame, list[Probl
     again = (frame.duplicated(keys) & frame[keys].notna().all(axis=1)).to_numpy()
     for i in np.flatnonzero(again):
         here, first = frame.iloc[i], frame.iloc[first_alike(frame, keys, int(i))]
-        for column in COLUMNS[table.kind]:
+        for column in table.order:
             if here[column] == first[column] or (pd.isna(here[column]) and pd.isna(first[column])):
                 continue
             says = (
@@ -208,19 +233,19 @@ def _merged(table: Table, frame: pd.DataFrame) -> tuple[pd.DataFrame, list[Probl
     return frame[~again], problems
 
 
-def _failures(kind: str, frame: pd.DataFrame) -> list[tuple[int, str, str]]:
+def _failures(table: Table, frame: pd.DataFrame) -> list[tuple[int, str, str]]:
     """Return position, column and rule of every failure that pandera finds, row by row."""
     # pandera takes as long to import as everything else that this module needs
     import pandera.pandas as pa
 
-    columns = (*TEXT[kind], *NUMBERS[kind])
+    kind, columns, rules = table.kind, (*table.text, *table.numbers), table.rules
     schema = pa.DataFrameSchema(
         {
             column: pa.Column(
-                float if column in NUMBERS[kind] else None,
+                float if column in table.numbers else None,
                 checks=[
                     pa.Check(rule.holds, error=str(n))
-                    for n, rule in enumerate(RULES[kind].get(column, []))
+                    for n, rule in enumerate(rules.get(column, []))
                 ],
                 nullable=column in OPTIONAL,
             )

@@ -22,7 +22,6 @@ from scalebayes.data.folds import (
     larger,
     whole_models,
 )
-from scalebayes.data.observations import Observations
 from scalebayes.evaluation.bridge import effective_draws, log_evidence
 from scalebayes.evaluation.cross_validation import cross_validate
 from scalebayes.evaluation.moment_matching import ENOUGH, importance, matched
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from scalebayes.data.observations import Observations
     from scalebayes.evaluation.held_out import HeldOut
     from scalebayes.inference.posterior import Fit
     from scalebayes.model.design import Design
@@ -174,7 +174,7 @@ def seen_alone(fit: Fit) -> Observations:
     models = whole_models(fit.held_out)
     own = own.without(models=models) if models else own
     kept = own.scores[~hidden(own.scores, fit.held_out)]
-    return Observations(own.models, kept, own.losses, own.mixtures)
+    return own.with_tables(scores=kept)
 
 
 def joint_of_models(fit: Fit) -> np.ndarray:

@@ -286,7 +286,9 @@ def load(path: str | Path) -> Fit:
 
     return Fit(
         law=from_specification(about["law"], LAWS),
-        observations=Observations(**{kind: table(kind) for kind in COLUMNS if kind in own}),
+        observations=Observations(
+            **{kind: table(kind) for kind in COLUMNS if kind in own}, covariates=()
+        ),
         held_out=tuple(h if isinstance(h, str) else tuple(h) for h in about["held_out"]),
         tree=xr.DataTree.from_dict(
             {k: v.to_dataset() for k, v in tree.children.items() if k != "scalebayes"}

@@ -12,7 +12,6 @@ import numpy as np
 import xarray as xr
 from numpyro import handlers
 
-from scalebayes.data.observations import Observations
 from scalebayes.inference.compilation import make_room, over_draws
 from scalebayes.inference.posterior import make_tree
 from scalebayes.laws import LAWS
@@ -22,6 +21,7 @@ from scalebayes.model.law import from_specification, specification
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from scalebayes.data.observations import Observations
     from scalebayes.model.design import Design
     from scalebayes.model.law import Law
 
@@ -117,4 +117,4 @@ def simulate(
     for of, rows in (("score", scores), ("loss", losses)):
         if of in tree["prior_predictive"]:
             rows[of] = tree["prior_predictive"][of].to_numpy().reshape(-1)
-    return Observations(observations.models, scores, losses, observations.mixtures), truth
+    return observations.with_tables(scores=scores, losses=losses), truth
