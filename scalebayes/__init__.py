@@ -20,23 +20,26 @@ if TYPE_CHECKING:
     from scalebayes.evaluation.scoring import calibration, conformal_prob
     from scalebayes.identifiability.verdicts import Identifiability, identifiability
     from scalebayes.inference.fitting import fit
-    from scalebayes.inference.posterior import Fit, load
-    from scalebayes.laws import (
-        FamilyIntercept,
-        Flp,
-        FlpM,
-        Ladder,
-        SharedIntercept,
-        SizeAndTokens,
-        Sloth,
-        priors,
-    )
+    from scalebayes.inference.loading import load
+    from scalebayes.inference.nuts import Nuts
+    from scalebayes.inference.posterior import Fit
+    from scalebayes.inference.staged import Staged
+    from scalebayes.laws.baselines import FamilyIntercept, SharedIntercept, SizeAndTokens
+    from scalebayes.laws.flp import Flp
+    from scalebayes.laws.flp_m import FlpM
+    from scalebayes.laws.ladder import Ladder
+    from scalebayes.laws.sloth import Sloth
+    from scalebayes.model.law import Law, priors
+    from scalebayes.model.score_law import ScoreLaw
+    from scalebayes.model.sites import Site, prior, site
+    from scalebayes.model.specification import register
     from scalebayes.planning.allocation import Allocation, allocate
     from scalebayes.planning.budgets import Budget, smallest_budget
     from scalebayes.planning.experiments import next_run
     from scalebayes.planning.mixtures import BestMixture, best_mixture
     from scalebayes.planning.targets import beats, target_map, target_probability
-    from scalebayes.prediction.averaging import Average, average, fit_average
+    from scalebayes.prediction.averages import Average
+    from scalebayes.prediction.averaging import average, fit_average
     from scalebayes.prediction.conditioning import condition
     from scalebayes.prediction.predict import (
         joint_log_score,
@@ -53,7 +56,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Allocation": "planning.allocation",
     "allocate": "planning.allocation",
-    "Average": "prediction.averaging",
+    "Average": "prediction.averages",
     "average": "prediction.averaging",
     "fit_average": "prediction.averaging",
     "calibration": "evaluation.scoring",
@@ -61,7 +64,6 @@ _HOME = {
     "Comparison": "evaluation.comparison",
     "compare": "evaluation.comparison",
     "condition": "prediction.conditioning",
-    "Covariate": "data.covariates",
     "HeldOut": "evaluation.held_out",
     "cross_validate": "evaluation.cross_validation",
     "held_out": "evaluation.held_out",
@@ -69,14 +71,14 @@ _HOME = {
     "Identifiability": "identifiability.verdicts",
     "identifiability": "identifiability.verdicts",
     "fit": "inference.fitting",
-    "FamilyIntercept": "laws",
-    "Flp": "laws",
-    "FlpM": "laws",
-    "Ladder": "laws",
-    "SharedIntercept": "laws",
-    "SizeAndTokens": "laws",
-    "Sloth": "laws",
-    "priors": "laws",
+    "FamilyIntercept": "laws.baselines",
+    "Flp": "laws.flp",
+    "FlpM": "laws.flp_m",
+    "Ladder": "laws.ladder",
+    "SharedIntercept": "laws.baselines",
+    "SizeAndTokens": "laws.baselines",
+    "Sloth": "laws.sloth",
+    "priors": "model.law",
     "BestMixture": "planning.mixtures",
     "best_mixture": "planning.mixtures",
     "Observations": "data.observations",
@@ -87,7 +89,16 @@ _HOME = {
     "target_map": "planning.targets",
     "target_probability": "planning.targets",
     "Fit": "inference.posterior",
-    "load": "inference.posterior",
+    "load": "inference.loading",
+    "Nuts": "inference.nuts",
+    "Staged": "inference.staged",
+    "Covariate": "data.covariates",
+    "Law": "model.law",
+    "ScoreLaw": "model.score_law",
+    "Site": "model.sites",
+    "prior": "model.sites",
+    "site": "model.sites",
+    "register": "model.specification",
     "joint_log_score": "prediction.predict",
     "log_score": "prediction.predict",
     "posterior_predictive": "prediction.predict",
@@ -116,11 +127,16 @@ __all__ = [
     "HeldOut",
     "Identifiability",
     "Ladder",
+    "Law",
+    "Nuts",
     "Observations",
     "ObservationsError",
+    "ScoreLaw",
     "SharedIntercept",
+    "Site",
     "SizeAndTokens",
     "Sloth",
+    "Staged",
     "__version__",
     "allocate",
     "average",
@@ -144,9 +160,12 @@ __all__ = [
     "posterior_predictive",
     "predict",
     "predictive_draws",
+    "prior",
     "prior_predictive",
     "priors",
+    "register",
     "simulate",
+    "site",
     "smallest_budget",
     "summary",
     "target_map",

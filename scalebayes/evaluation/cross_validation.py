@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
+import inspect
 import json
 import os
 import warnings
@@ -21,9 +23,9 @@ from scalebayes.data.schema import COLUMNS
 from scalebayes.evaluation.held_out import HeldOut, held_out, joined
 from scalebayes.inference.diagnostics import ConvergenceWarning
 from scalebayes.inference.fitting import fit as sample_posterior
-from scalebayes.laws import LAWS
-from scalebayes.model.design import Reference
-from scalebayes.model.law import from_specification, specification
+from scalebayes.inference.sampling import sampler_specification
+from scalebayes.model.reference import Reference
+from scalebayes.model.specification import specification
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -60,17 +62,17 @@ def cross_validate(
             `joblib.parallel_config(backend="dask")` the folds go to its workers.
         progress: Called with the number of finished folds and of all, at the start and after each fold.
             A backend that hands over all folds at once, such as Dask, tells nothing in between.
-        **settings: Other arguments of `fit`, such as draws and chains.
+        **settings: Other arguments of `fit`, such as sampler.
     """
     if not folds:
         raise ValueError("there are no folds: no family has a model larger than those that stay")
-    law_json = json.dumps(specification(law))
     tables = [getattr(observations, kind).to_csv(index=False) for kind in COLUMNS]
-    more = {k: v.to_dict() if isinstance(v, Reference) else v for k, v in settings.items()}
-    about = json.dumps([law_json, tables, seed, more, _code()])
+    about = json.dumps(
+        [specification(law), _own_code(law), tables, seed, _plain(settings), _code()]
+    )
     run = functools.partial(
         _of_fold,
-        law_json,
+        law,
         observations,
         seed,
         settings,
@@ -105,13 +107,29 @@ def _in_processes(
 @functools.cache
 def _code() -> list[str]:
     """What else a finished fold depends on: the code of the package and the versions behind it."""
-    files = sorted(Path(__file__).parent.rglob("*.py"))
+    files = sorted(Path(__file__).parents[1].rglob("*.py"))
     code = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
     return [code, *(version(name) for name in ("jax", "numpyro"))]
 
 
+def _own_code(law: Law) -> list[str]:
+    """The source of a law's classes that are not of this package, as far as it can be read."""
+    found = []
+    for cls in type(law).__mro__:
+        if not cls.__module__.startswith(("scalebayes.", "builtins")):
+            with contextlib.suppress(OSError, TypeError):
+                found.append(inspect.getsource(cls))
+    return found
+
+
+def _plain(settings: dict[str, Any]) -> dict[str, Any]:
+    """Other arguments of `fit` as JSON-ready values."""
+    plain = {"reference": Reference.to_dict, "sampler": sampler_specification}
+    return {k: plain[k](v) if k in plain and v is not None else v for k, v in settings.items()}
+
+
 def _of_fold(
-    law_json: str,
+    law: Law,
     observations: Observations,
     seed: int,
     settings: dict[str, Any],
@@ -126,7 +144,6 @@ def _of_fold(
         path = folder / f"{hashlib.sha256(about.encode()).hexdigest()[:24]}.npz"
         if (found := _read(path)) is not None:
             return found
-    law = from_specification(json.loads(law_json), LAWS)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         fit = sample_posterior(

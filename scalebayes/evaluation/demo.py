@@ -9,7 +9,8 @@ import pandas as pd
 
 from scalebayes.data.folds import hidden
 from scalebayes.datasets import olmo_ladder, open_llm
-from scalebayes.laws import Ladder, Sloth
+from scalebayes.laws.ladder import Ladder
+from scalebayes.laws.sloth import Sloth
 from scalebayes.prediction.designs import CELL
 from scalebayes.prediction.predict import predict
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from scalebayes.data.observations import Observations
     from scalebayes.inference.posterior import Fit
-    from scalebayes.laws import Law
+    from scalebayes.model.law import Law
     from scalebayes.prediction.designs import Quantity
 
 FAMILIES = (

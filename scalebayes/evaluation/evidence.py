@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +23,7 @@ from scalebayes.data.folds import (
 from scalebayes.evaluation.bridge import effective_draws, log_evidence
 from scalebayes.evaluation.cross_validation import cross_validate
 from scalebayes.evaluation.moment_matching import ENOUGH, importance, matched
-from scalebayes.inference.compilation import over_draws
-from scalebayes.laws import LAWS
-from scalebayes.model.law import from_specification, specification
+from scalebayes.inference.compilation import compiled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,6 +33,7 @@ if TYPE_CHECKING:
     from scalebayes.evaluation.held_out import HeldOut
     from scalebayes.inference.posterior import Fit
     from scalebayes.model.design import Design
+    from scalebayes.model.law import Law
 
 UNSURE = 0.5
 """Above this Monte Carlo error a joint density rests on a few draws, and its error is not known either."""
@@ -81,7 +78,7 @@ def pieces(
     def again(folds: Sequence[Fold]) -> HeldOut:
         return cross_validate(
             fit.law, observations, folds, folder=folder, jobs=jobs, progress=progress,
-            staged=fit.provenance["staged"], **fit.provenance["settings"],
+            seed=fit.seed, sampler=fit.sampler,
         )  # fmt: skip
 
     folds = folds_of(observations, by, keep)
@@ -94,7 +91,7 @@ def pieces(
             found = with_both(found, densities(fit, folds))
         density, mcse = found.folds[["log_score", "log_score_se"]].to_numpy().T
         return Pieces(labels, density, mcse, none, mcse > UNSURE, np.nan, found)
-    if fit.provenance["staged"]:
+    if not fit.sampler.joint:
         raise ValueError(
             "a fit in stages has no posterior to leave single scores out of: compare by larger, family "
             "or model"
@@ -179,20 +176,19 @@ def seen_alone(fit: Fit) -> Observations:
 
 def joint_of_models(fit: Fit) -> np.ndarray:
     """Joint log density of each model's scores at each draw, shape (chain, draw, model)."""
-    run = _of_models(json.dumps(specification(fit.law)))
+    run = _of_models(fit.law)
     sizes = fit.tree["posterior"].sizes
-    with jax.enable_x64(fit.provenance["settings"]["x64"]):
+    with jax.enable_x64(fit.x64):
         return np.asarray(run(fit.draws(), fit.design)).reshape(sizes["chain"], sizes["draw"], -1)
 
 
-@functools.lru_cache(maxsize=16)
-def _of_models(law_json: str) -> Callable[..., Any]:
+@compiled(1)
+def _of_models(law: Law) -> Callable[..., Any]:
     """Compiled: draws and a design to the joint log density of each model's scores."""
-    law = from_specification(json.loads(law_json), LAWS)
 
     def one(values: dict[str, Any], design: Design) -> Any:
         model = handlers.substitute(handlers.seed(law, 0), values)
         site = handlers.trace(model).get_trace(design)["score"]
         return site["fn"].of_models(design.score)
 
-    return over_draws(one, 1)
+    return one

@@ -11,7 +11,8 @@ from arviz_stats.base import array_stats
 from scipy.special import logsumexp
 
 from scalebayes.evaluation.bridge import effective_draws
-from scalebayes.inference.posterior import Average, described, evenly, shares
+from scalebayes.inference.draws import evenly, shares
+from scalebayes.inference.posterior import Fitted, described
 from scalebayes.prediction.designs import asked
 from scalebayes.prediction.predict import at_cells
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from scalebayes.data.observations import Observations
-    from scalebayes.inference.posterior import Fit
+    from scalebayes.inference.posterior import Fit, Fitted
     from scalebayes.model.design import Design
 
 KEPT = 1000
@@ -50,7 +51,7 @@ class HeldOut:
 
 
 def held_out(
-    fit: Fit | Average,
+    fit: Fitted,
     observations: Observations | None = None,
     *,
     name: str = "held out",
@@ -69,12 +70,22 @@ def held_out(
     Raises:
         ValueError: If the fit holds out no score and no others are given, or it has seen some of them.
     """
-    if isinstance(fit, Average):
-        each = {
-            k: held_out(part, observations, name=name, new_families=new_families, seed=seed)
-            for k, part in fit.fits.items()
-        }
-        return mixed(each, fit.weights)
+    each = {
+        part.name: _held_out(part.fit, observations, name, new_families, seed) for part in fit.parts
+    }
+    if len(each) > 1:
+        return mixed(each, {part.name: part.weight for part in fit.parts})
+    return next(iter(each.values()))
+
+
+def _held_out(
+    fit: Fit,
+    observations: Observations | None,
+    name: str,
+    new_families: Sequence[str],
+    seed: int,
+) -> HeldOut:
+    """Predictions of one fit; for the arguments see `held_out`."""
     if observations is None and fit.seen.all():
         raise ValueError(
             "the fit has seen all its scores: give observations that it has not, or fit with hold_out"

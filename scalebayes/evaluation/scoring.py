@@ -11,7 +11,7 @@ import pandas as pd
 import scoringrules
 from arviz_stats.ecdf_utils import ecdf_pit
 
-from scalebayes.inference.posterior import evenly
+from scalebayes.inference.draws import evenly
 from scalebayes.prediction.predict import summary
 
 if TYPE_CHECKING:

@@ -10,8 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from scalebayes.data.compute import params_and_tokens, training_tokens
-from scalebayes.data.observations import Observations
-from scalebayes.planning.candidates import of_range, planned, seen_ratios, thin
+from scalebayes.planning.candidates import MAX_DRAWS, of_range, planned, seen_ratios
 from scalebayes.prediction.designs import CELL
 from scalebayes.prediction.new_levels import check_known
 from scalebayes.prediction.predict import predictive_draws, summary
@@ -19,7 +18,7 @@ from scalebayes.prediction.predict import predictive_draws, summary
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from scalebayes.inference.posterior import Average, Fit
+    from scalebayes.inference.posterior import Fitted
     from scalebayes.prediction.designs import Quantity
 
 SIZES = 49
@@ -49,7 +48,7 @@ class Allocation:
 
 
 def allocate(
-    fit: Fit | Average,
+    fit: Fitted,
     family: str,
     flops: float | Sequence[float],
     *,
@@ -58,6 +57,7 @@ def allocate(
     tokens_per_param: tuple[float, float] | None = None,
     prob: Sequence[float] = (0.5, 0.9),
     new_families: Sequence[str] = (),
+    covariates: Mapping[str, float | str] | None = None,
     seed: int = 0,
 ) -> Allocation:
     """Divide training budgets into size and tokens, so that a family's expected score is highest.
@@ -74,6 +74,7 @@ def allocate(
         tokens_per_param: Smallest and largest D / N to consider; by default those that the fit has seen.
         prob: Probabilities of the intervals.
         new_families: As in `predict`.
+        covariates: Covariates of the model, by name; those left out are those of the family's largest model.
         seed: Seed of the effects of a new family.
 
     Raises:
@@ -95,9 +96,9 @@ def allocate(
     ratios = np.geomspace(last, first, SIZES)  # sizes rise
     c, r = (v.ravel() for v in np.meshgrid(budgets, ratios, indexing="ij"))
     params, tokens = params_and_tokens(c, r)
-    models = Observations(planned(fit, family, params, tokens))
+    models = planned(fit, family, params, tokens, covariates)
     drawn = predictive_draws(
-        thin(fit), models, of=of, kind="mean", new_families=new_families, seed=seed
+        fit.thinned(MAX_DRAWS), models, of=of, kind="mean", new_families=new_families, seed=seed
     )[of].stack(sample=("chain", "draw"))
     reached = _weighted(drawn, CELL[of][1], weights).transpose("sample", "model").to_numpy()
     reached = reached.reshape(-1, len(budgets), SIZES)

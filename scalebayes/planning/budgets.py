@@ -10,13 +10,13 @@ import pandas as pd
 from scipy.special import logit
 
 from scalebayes.data.compute import params_and_tokens
-from scalebayes.planning.candidates import of_range, seen_flops, seen_ratios, thin
+from scalebayes.planning.candidates import MAX_DRAWS, of_range, seen_flops, seen_ratios
 from scalebayes.planning.targets import reached
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from scalebayes.inference.posterior import Average, Fit
+    from scalebayes.inference.posterior import Fitted
     from scalebayes.prediction.predict import Kind
 
 BUDGETS, RATIOS = 25, 13
@@ -58,7 +58,7 @@ class Budget:
 
 
 def smallest_budget(
-    fit: Fit | Average,
+    fit: Fitted,
     family: str,
     targets: Mapping[str, float],
     *,
@@ -67,6 +67,7 @@ def smallest_budget(
     tokens_per_param: tuple[float, float] | None = None,
     kind: Kind = "score",
     new_families: Sequence[str] = (),
+    covariates: Mapping[str, float | str] | None = None,
     seed: int = 0,
 ) -> Budget:
     """Find the smallest budget with which a family's model reaches all targets with a probability.
@@ -81,6 +82,7 @@ def smallest_budget(
         tokens_per_param: Smallest and largest D / N to consider; by default those that the fit has seen.
         kind: As in `target_probability`.
         new_families: As in `predict`.
+        covariates: Covariates of the model, by name; those left out are those of the family's largest model.
         seed: Seed of what is drawn.
 
     Raises:
@@ -90,13 +92,13 @@ def smallest_budget(
         raise ValueError(f"probability must lie between 0 and 1, but is {probability!r}")
     low, high = of_range("flops", flops, seen_flops(fit), FARTHEST)
     first, last = of_range("tokens_per_param", tokens_per_param, seen_ratios(fit))
-    fit = thin(fit)
+    fit = fit.thinned(MAX_DRAWS)
 
     def look(budgets: np.ndarray, ratios: np.ndarray) -> pd.DataFrame:
         """The models most likely to reach the targets, one a budget."""
         c, r = (v.ravel() for v in np.meshgrid(budgets, ratios, indexing="ij"))
         n, d = params_and_tokens(c, r)
-        found = reached(fit, family, targets, n, d, kind, new_families, seed)
+        found = reached(fit, family, targets, n, d, kind, new_families, seed, covariates)
         of_budget = found.reshape(len(budgets), len(ratios))
         rows = of_budget.argmax(axis=1) + len(ratios) * np.arange(len(budgets))
         models = pd.DataFrame({"flops": c, "params": n, "tokens": d, "probability": found})

@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 
 from scalebayes.data.observations import Observations
-from scalebayes.data.schema import TO_ONE, quoted, suggestion
+from scalebayes.data.schema import TO_ONE, columns_of, quoted, suggestion
 from scalebayes.model.effects import check_mixtures
 from scalebayes.prediction.new_levels import positions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from scalebayes.inference.posterior import Fit
+    from scalebayes.inference.posterior import Fit, Fitted
     from scalebayes.model.design import Design
 
 Quantity = Literal["score", "loss"]
@@ -44,13 +44,64 @@ def asked(fit: Fit, observations: Observations, new_families: Sequence[str]) -> 
 
 
 def _inputs(fit: Fit, models: pd.DataFrame | Observations) -> Observations:
-    """Models and their mixtures; where none is given, what the fit knows of these very models."""
-    given = models if isinstance(models, Observations) else Observations(models)
+    """Models, their mixtures and covariates; where none are given, what the fit knows of these very models."""
+    if not isinstance(models, Observations):
+        models = Observations(_with_covariates(fit, models), covariates=fit.covariates)
+    given = models
     mixtures, known = given.mixtures, fit.observations.mixtures
     _check_mixtures(known, mixtures)
     left_out = _same(fit, given.models) - set(mixtures["model"])
     mixtures = pd.concat([mixtures, known[known["model"].isin(left_out)]])
-    return Observations(given.models, mixtures=mixtures)
+    table = _with_covariates(fit, given.models)[[*columns_of("models", fit.law.covariates)]]
+    return Observations(table, mixtures=mixtures, covariates=fit.covariates)
+
+
+def _with_covariates(fit: Fit, models: pd.DataFrame) -> pd.DataFrame:
+    """The table of models with the covariates that the law uses; those of the fit's own models are filled in."""
+    own = fit.observations.models.set_index("model")
+    for covariate in fit.covariates:
+        name = covariate.name
+        known = models["model"].map(own[name])
+        values = models[name].where(models[name].notna(), known) if name in models else known
+        if values.isna().any():
+            raise ValueError(
+                f"the law uses the covariate {name!r}, which is not given for "
+                f"{quoted(models['model'][values.isna()])}: add a column {name!r} to the models"
+            )
+        models = models.assign(**{name: values})
+    return models
+
+
+def covariates_of(
+    fit: Fitted, family: str, given: Mapping[str, float | str] | None = None
+) -> dict[str, float | str]:
+    """Values of the covariates of a model that a family may train.
+
+    Args:
+        fit: The fit, or an average of fits.
+        family: The family.
+        given: Values by covariate; those left out are the values of the family's largest model.
+
+    Raises:
+        ValueError: If a covariate is not one of the laws, or a family that is not in the fit comes without one.
+    """
+    names = list(dict.fromkeys(c.name for part in fit.parts for c in part.fit.covariates))
+    values = dict(given or {})
+    if unknown := [name for name in values if name not in names]:
+        raise ValueError(
+            f"the law uses no covariate {quoted(unknown)}, it uses {quoted(names) or 'none at all'}: leave it out"
+        )
+    models = fit.observations.models
+    own = models[models["family"] == family].sort_values(["params", "tokens"])
+    for name in names:
+        if name not in values:
+            if own.empty:
+                raise ValueError(
+                    f"the family {family!r} is not in the fit, whose law uses the covariate {name!r}: give it, as in "
+                    f"covariates={{{name!r}: ...}}"
+                )
+            values[name] = own[name].iloc[-1]
+    return values
 
 
 def _cells(fit: Fit, models: pd.DataFrame, of: Quantity) -> tuple[pd.DataFrame, np.ndarray]:
@@ -87,7 +138,7 @@ def _design(
     losses, losses_seen = _cells(fit, inputs.models, "loss")
     units = fit.observations.losses.drop_duplicates("domain").set_index("domain")["unit"]
     losses["unit"] = losses["domain"].map(units)
-    complete = fit.complete(Observations(inputs.models, scores, losses, inputs.mixtures))
+    complete = fit.complete(inputs.with_tables(scores=scores, losses=losses))
     design = fit.design_of(complete, observed, losses_seen)
     check_mixtures(fit.law, design)
     return _as_in_the_fit(fit, design)
@@ -105,6 +156,7 @@ def _as_in_the_fit(fit: Fit, design: Design) -> Design:
         design,
         centre=np.where(known, fit.design.centre[row], design.centre),
         level=np.where(known, fit.design.level[row], np.nan),
+        covariate_centre=np.where(known, fit.design.covariate_centre[row], design.covariate_centre),
         final=design.final & (design.log_tokens >= end),
     )
 

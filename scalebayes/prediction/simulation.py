@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +10,9 @@ import numpy as np
 import xarray as xr
 from numpyro import handlers
 
-from scalebayes.inference.compilation import make_room, over_draws
-from scalebayes.inference.posterior import make_tree
-from scalebayes.laws import LAWS
+from scalebayes.inference.compilation import compiled, make_room
+from scalebayes.inference.tree import make_tree
 from scalebayes.model import design as designs
-from scalebayes.model.law import from_specification, specification
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +42,7 @@ def prior_predictive(
     make_room()
     with jax.enable_x64(True):
         design = designs.build(observations)
-        run = _simulator(json.dumps(specification(law)))
+        run = _simulator(law)
         keys = jax.random.split(jax.random.key(seed), draws)
         values, observed = run(keys, np.tile(design.log_loss, (draws, 1)), design)
         if "loss" in observed:  # the scores are to be those of the simulated losses
@@ -70,10 +66,9 @@ def prior_predictive(
     )
 
 
-@functools.lru_cache(maxsize=16)
-def _simulator(law_json: str) -> Callable[..., Any]:
+@compiled(2)
+def _simulator(law: Law) -> Callable[..., Any]:
     """Compiled: keys, observed losses and a design to parameters and observed values."""
-    law = from_specification(json.loads(law_json), LAWS)
 
     def one(
         key: jax.Array, log_loss: jax.Array, design: Design
@@ -94,7 +89,7 @@ def _simulator(law_json: str) -> Callable[..., Any]:
         }
         return values, observed
 
-    return over_draws(one, 2)
+    return one
 
 
 def simulate(
