@@ -22,7 +22,7 @@ from scalebayes.cli.common import (
 
 if TYPE_CHECKING:
     from scalebayes.prediction.designs import Quantity
-    from scalebayes.prediction.predict import Kind
+    from scalebayes.prediction.predictive import Kind
 
 MOST_MODELS = 12
 """Models whose skills are printed; CSV and JSON hold all."""

@@ -18,7 +18,7 @@ import pandas as pd
 from scalebayes.data.schema import quoted
 from scalebayes.data.validation import plural
 from scalebayes.evaluation.evidence import folds_of, pieces, seen_alone
-from scalebayes.evaluation.held_out import HeldOut, mixed
+from scalebayes.evaluation.heldout import HeldOut, mixed
 from scalebayes.prediction.averaging import check_same_scores, pseudo_bma, stacking
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ import pandas as pd
 
 from scalebayes.data.folds import Fold
 from scalebayes.data.schema import COLUMNS
-from scalebayes.evaluation.held_out import HeldOut, held_out, joined
+from scalebayes.evaluation.heldout import HeldOut, held_out, joined
 from scalebayes.inference.diagnostics import ConvergenceWarning
 from scalebayes.inference.fitting import fit as sample_posterior
 from scalebayes.inference.sampling import sampler_specification

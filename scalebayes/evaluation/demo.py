@@ -12,7 +12,7 @@ from scalebayes.datasets import olmo_ladder, open_llm
 from scalebayes.laws.ladder import Ladder
 from scalebayes.laws.sloth import Sloth
 from scalebayes.prediction.designs import CELL
-from scalebayes.prediction.predict import predict
+from scalebayes.prediction.predictive import predict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

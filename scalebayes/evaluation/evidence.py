@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from scalebayes.data.observations import Observations
-    from scalebayes.evaluation.held_out import HeldOut
+    from scalebayes.evaluation.heldout import HeldOut
     from scalebayes.inference.posterior import Fit
     from scalebayes.model.design import Design
     from scalebayes.model.law import Law

@@ -12,12 +12,12 @@ import scoringrules
 from arviz_stats.ecdf_utils import ecdf_pit
 
 from scalebayes.inference.draws import evenly
-from scalebayes.prediction.predict import summary
+from scalebayes.prediction.predictive import summary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from scalebayes.evaluation.held_out import HeldOut
+    from scalebayes.evaluation.heldout import HeldOut
 
 DISTANCES = (0.5, 1.0, 1.5)
 """Decades of training FLOPs past the largest seen model of the family, between groups by distance."""

@@ -13,7 +13,7 @@ from scalebayes.data.compute import params_and_tokens, training_tokens
 from scalebayes.planning.candidates import MAX_DRAWS, of_range, planned, seen_ratios
 from scalebayes.prediction.designs import CELL
 from scalebayes.prediction.new_levels import check_known
-from scalebayes.prediction.predict import predictive_draws, summary
+from scalebayes.prediction.predictive import predictive_draws, summary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

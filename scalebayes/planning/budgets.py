@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from scalebayes.inference.posterior import Fitted
-    from scalebayes.prediction.predict import Kind
+    from scalebayes.prediction.predictive import Kind
 
 BUDGETS, RATIOS = 25, 13
 """Budgets and tokens per parameter that a search looks at, twice: over the range, and around the answer."""

@@ -18,7 +18,7 @@ from scalebayes.inference.compilation import compiled
 from scalebayes.inference.draws import evenly
 from scalebayes.prediction.designs import covariates_of, design_of_models
 from scalebayes.prediction.new_levels import check_known, given, positions
-from scalebayes.prediction.predict import summary
+from scalebayes.prediction.predictive import summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -14,13 +14,13 @@ from scalebayes.inference.posterior import Fitted
 from scalebayes.planning.candidates import MAX_DRAWS, planned
 from scalebayes.prediction.designs import design_of_models
 from scalebayes.prediction.new_levels import check_known
-from scalebayes.prediction.predict import at_cells, predictive_draws
+from scalebayes.prediction.predictive import at_cells, predictive_draws
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from scalebayes.inference.posterior import Fit, Fitted
-    from scalebayes.prediction.predict import Kind
+    from scalebayes.prediction.predictive import Kind
 
 ALL = "all"
 """Name of the row that is about all benchmarks at once."""

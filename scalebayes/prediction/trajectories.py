@@ -19,13 +19,13 @@ from scalebayes.data.schema import quoted, suggestion
 from scalebayes.inference.posterior import Fit, Fitted
 from scalebayes.prediction.designs import CELL, covariates_of, design_of_models
 from scalebayes.prediction.new_levels import new_names
-from scalebayes.prediction.predict import at_cells, predict, summary
+from scalebayes.prediction.predictive import at_cells, predict, summary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from scalebayes.prediction.designs import Quantity
-    from scalebayes.prediction.predict import Kind
+    from scalebayes.prediction.predictive import Kind
 
 Along = Literal["params", "tokens", "flops"]
 

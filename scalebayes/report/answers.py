@@ -10,10 +10,10 @@ import pandas as pd
 from scalebayes.data.schema import quoted
 from scalebayes.data.validation import plural
 from scalebayes.evaluation import demo, scoring
-from scalebayes.evaluation.held_out import held_out
+from scalebayes.evaluation.heldout import held_out
 from scalebayes.identifiability import verdicts as identification
 from scalebayes.inference import diagnostics
-from scalebayes.prediction.predict import predict
+from scalebayes.prediction.predictive import predict
 from scalebayes.report import figures as pictures
 from scalebayes.report.section import Section
 from scalebayes.report.tables import intervals_as_text

@@ -11,7 +11,7 @@ from scalebayes import plots as draw
 from scalebayes.data.schema import quoted, suggestion
 from scalebayes.data.validation import plural
 from scalebayes.evaluation import demo, scoring
-from scalebayes.evaluation.held_out import held_out
+from scalebayes.evaluation.heldout import held_out
 from scalebayes.identifiability.verdicts import identifiability as identify
 from scalebayes.plots.axes import short
 from scalebayes.prediction import trajectories
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from scalebayes.evaluation.held_out import HeldOut
+    from scalebayes.evaluation.heldout import HeldOut
     from scalebayes.identifiability.verdicts import Identifiability
     from scalebayes.inference.posterior import Fit
     from scalebayes.prediction.designs import Quantity

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from conftest import BENCHMARKS, HELD_OUT, fit_quietly, table
 from numpyro import handlers
+from scalebayes.model.words import word
 
 import scalebayes as sb
 from scalebayes.identifiability.contraction import contraction, directions, pairs
@@ -21,7 +22,6 @@ from scalebayes.inference.posterior import Fit, make_tree
 from scalebayes.laws import LAWS
 from scalebayes.model import design as designs
 from scalebayes.model.design import Design
-from scalebayes.model.words import word
 from scalebayes.prediction.simulation import simulate
 
 
