@@ -1,7 +1,7 @@
 """From tables as they came to tables as they must be, or one error that names every offending row.
 
-pandera finds the cells that break the rules; this module turns them into sentences that name the
-row, the column, what was expected, what came and what to do about it.
+The rules are those of `schema` and, for covariates, of `covariates`. This module finds the cells
+that break them, and states for each the row, the column, what was expected, what came and the remedy.
 """
 
 from __future__ import annotations
@@ -234,46 +234,27 @@ def _merged(table: Table, frame: pd.DataFrame) -> tuple[pd.DataFrame, list[Probl
 
 
 def _failures(table: Table, frame: pd.DataFrame) -> list[tuple[int, str, str]]:
-    """Return position, column and rule of every failure that pandera finds, row by row."""
-    # pandera takes as long to import as everything else that this module needs
-    import pandera.pandas as pa
+    """Return position, column and rule of every cell that breaks a rule, row by row.
 
-    kind, columns, rules = table.kind, (*table.text, *table.numbers), table.rules
-    schema = pa.DataFrameSchema(
-        {
-            column: pa.Column(
-                float if column in table.numbers else None,
-                checks=[
-                    pa.Check(rule.holds, error=str(n))
-                    for n, rule in enumerate(rules.get(column, []))
-                ],
-                nullable=column in OPTIONAL,
-            )
-            for column in columns
-        },
-        checks=[
-            # the row rules mind unknown values themselves
-            pa.Check(rule.holds, error=f"rows {n}", ignore_na=False)
-            for n, rule in enumerate(ROW_RULES[kind])
-        ],
-        strict=True,
-    )
-    try:
-        schema.validate(frame.reset_index(drop=True), lazy=True)
-    except pa.errors.SchemaErrors as failed:
-        cases = failed.failure_cases
-        found = {
-            (int(i), _blamed(kind, str(column), check), check)
-            for i, column, check in zip(
-                cases["index"], cases["column"], cases["check"], strict=True
-            )
-        }
-        return sorted(found)
-    return []
+    Within a cell the rules of its column come in their order, and those of rows last, since the
+    first rule that a cell breaks explains it.
+    """
+    frame = frame.reset_index(drop=True)
+    found: list[tuple[int, str, str]] = []
 
+    def note(column: str, check: str, broken: pd.Series) -> None:
+        found.extend((int(i), column, check) for i in broken.index[broken.astype(bool)])
 
-def _blamed(kind: str, column: str, check: str) -> str:
-    return ROW_RULES[kind][int(check[5:])].column if check.startswith("rows ") else column
+    for column in (*table.text, *table.numbers):
+        if column not in OPTIONAL:
+            note(column, "not_nullable", frame[column].isna())
+        known = frame[column].dropna()
+        for n, rule in enumerate(table.rules.get(column, [])):
+            note(column, str(n), ~rule.holds(known))
+    for n, row_rule in enumerate(ROW_RULES[table.kind]):
+        # these rules deal with unknown values themselves
+        note(row_rule.column, f"rows {n}", ~row_rule.holds(frame))
+    return sorted(found)
 
 
 def _strangers(table: Table, frame: pd.DataFrame, models: pd.DataFrame) -> list[Problem]:

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -682,14 +679,6 @@ def test_missing_file_says_where_it_was_sought(monkeypatch: Any, tmp_path: Path)
     assert "found none at 'nowhere.csv'" in message
     assert "set SCALEBAYES_DATA" in message
     assert "name a CSV file inside that folder" in refusal(lambda: from_wide(tmp_path))
-
-
-def test_pandera_waits_until_it_is_needed() -> None:
-    script = "import scalebayes.data.observations, sys; print('pandera' in sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
-    assert re.fullmatch(r"False\s*", done.stdout)
 
 
 def test_wide_tables_carry_losses_with_their_unit() -> None:
