@@ -61,6 +61,28 @@ def columns_of(kind: str, covariates: Iterable[str] = ()) -> tuple[str, ...]:
     return (*COLUMNS[kind], *covariates) if kind == "models" else COLUMNS[kind]
 
 
+def identity_columns(covariates: Iterable[str] = ()) -> list[str]:
+    """Return the columns of models by which two tables speak of the same model.
+
+    The name alone is not enough: a model to predict may bear the name of an observed model and
+    differ in size, tokens or a covariate. Run, lineage and FLOPs may be left out of a table, and
+    are then filled in, so that they identify nothing.
+
+    Args:
+        covariates: Names of the covariates of the models, in order of declaration.
+    """
+    return ["model", "family", "params", "tokens", *covariates]
+
+
+def description_columns(covariates: Iterable[str] = ()) -> list[str]:
+    """Return the columns by which a result describes its models: identity and training FLOPs.
+
+    Args:
+        covariates: Names of the covariates of the models, in order of declaration.
+    """
+    return [*identity_columns(), "flops", *covariates]
+
+
 @dataclass(frozen=True)
 class Rule:
     """What the values of a column must satisfy, and the sentence for a value that does not."""

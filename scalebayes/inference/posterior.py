@@ -16,7 +16,7 @@ from arviz_base import from_dict
 
 from scalebayes.data.folds import Hidden, hidden
 from scalebayes.data.observations import Observations
-from scalebayes.data.schema import COLUMNS
+from scalebayes.data.schema import COLUMNS, identity_columns
 from scalebayes.inference import diagnostics
 from scalebayes.laws import LAWS
 from scalebayes.model import design as designs
@@ -214,9 +214,9 @@ class Average:
 
 
 def described(observations: Observations) -> pd.DataFrame:
-    """Scores, in the order of the table, each with what tells its model from others."""
+    """Scores, in the order of the table, each with what identifies its model."""
     scores = observations.scores[["model", "benchmark", "score"]]
-    return scores.merge(observations.models[["model", "family", "params", "tokens"]])
+    return scores.merge(observations.models[identity_columns(observations.covariates)])
 
 
 def parts(fit: Fit | Average) -> list[tuple[Fit, float]]:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from scalebayes.data.observations import Observations
-from scalebayes.data.schema import TO_ONE, quoted, suggestion
+from scalebayes.data.schema import TO_ONE, identity_columns, quoted, suggestion
 from scalebayes.model.effects import check_mixtures
 from scalebayes.prediction.new_levels import positions
 
@@ -70,9 +70,9 @@ def _seen(fit: Fit, models: pd.DataFrame, of: Quantity) -> pd.DataFrame:
 
 
 def _same(fit: Fit, models: pd.DataFrame) -> set[str]:
-    """The models that are a fit's own, by name, family, size and tokens."""
-    own = fit.observations.models
-    return set(own.merge(models, on=["model", "family", "params", "tokens"])["model"])
+    """The models that are a fit's own, by what identifies a model."""
+    own = fit.observations
+    return set(own.models.merge(models, on=identity_columns(own.covariates))["model"])
 
 
 def _design(

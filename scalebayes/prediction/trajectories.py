@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from scalebayes.data.compute import params_and_tokens, training_flops
-from scalebayes.data.schema import quoted, suggestion
+from scalebayes.data.schema import description_columns, quoted, suggestion
 from scalebayes.inference.posterior import Average, Fit, parts
 from scalebayes.model.two_steps import domain_of_benchmark
 from scalebayes.prediction.designs import CELL, design_of_models
@@ -141,7 +141,7 @@ def measured(fit: Fit | Average, *, of: Quantity = "score") -> pd.DataFrame:
         else (own.observations.losses, own.losses_seen)
     )
     rows = rows.drop(columns=["n_items", "chance"], errors="ignore").assign(held_out=~seen)
-    models = own.observations.models[["model", "family", "params", "tokens", "flops"]]
+    models = own.observations.models[description_columns(own.observations.covariates)]
     return models.merge(rows, on="model")
 
 
@@ -234,7 +234,7 @@ def _at_losses(fit: Fit, rows: pd.DataFrame, kind: Kind, seed: int) -> np.ndarra
 def _both(fit: Fit, benchmark: str, domain: str) -> pd.DataFrame:
     """Scores on a benchmark and losses on a domain, side by side; NaN where one is missing."""
     scores, losses = measured(fit), measured(fit, of="loss")
-    keys = ["model", "family", "params", "tokens", "flops"]
+    keys = description_columns(parts(fit)[0][0].observations.covariates)
     table = scores[scores["benchmark"] == benchmark].merge(
         losses[losses["domain"] == domain], "outer", on=keys, suffixes=("", "_loss")
     )

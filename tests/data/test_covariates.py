@@ -12,7 +12,7 @@ import pytest
 from scalebayes.data import covariates as module
 from scalebayes.data.covariates import Covariate
 from scalebayes.data.observations import Observations, ObservationsError
-from scalebayes.data.schema import COLUMNS, columns_of
+from scalebayes.data.schema import COLUMNS, columns_of, description_columns, identity_columns
 
 STAGES = ["base", "sft", "rl"]
 DECLARED = {"share_code": "numeric", "arch": "category", "stage": STAGES}
@@ -69,6 +69,12 @@ def test_columns_of_a_table() -> None:
     assert columns_of("models") == COLUMNS["models"]
     assert columns_of("models", observed().covariates) == tuple(observed().models)
     assert columns_of("losses", observed().covariates) == COLUMNS["losses"]
+    own = observed().covariates
+    identity = ["model", "family", "params", "tokens"]
+    assert identity_columns() == identity
+    assert identity_columns(own) == [*identity, "share_code", "arch", "stage"]
+    assert description_columns(own) == [*identity, "flops", "share_code", "arch", "stage"]
+    assert set(description_columns(own)) <= set(observed().models)
 
 
 def test_every_form_of_declaration_says_the_same() -> None:
