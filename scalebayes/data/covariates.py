@@ -9,11 +9,11 @@ from typing import Literal, TypeAlias, cast, get_args
 import numpy as np
 import pandas as pd
 
+from scalebayes.data.constraints import Rule
 from scalebayes.data.schema import (
     COLUMNS,
     MISSING,
     ObservationsError,
-    Rule,
     quoted,
     suggestion,
 )
@@ -149,7 +149,7 @@ def _declaration(name: str, given: Covariate | Kind | Sequence[str]) -> Covariat
 
 
 def with_levels(covariates: Sequence[Covariate], models: pd.DataFrame) -> tuple[Covariate, ...]:
-    """Return declarations in which a category without levels has those of the table of models."""
+    """Return the declarations, with the levels of the table for categories declared without any."""
     return tuple(
         replace(c, levels=tuple(models[c.name].unique()))
         if c.kind == "category" and not c.levels
@@ -159,10 +159,10 @@ def with_levels(covariates: Sequence[Covariate], models: pd.DataFrame) -> tuple[
 
 
 def joined(parts: Sequence[Mapping[str, Covariate]]) -> tuple[Covariate, ...]:
-    """Return the common declarations of several observations; categories have the levels of all.
+    """Return the declarations that several observations share; a category has the levels of all.
 
     Raises:
-        ObservationsError: A part lacks a covariate that another has, or declares it otherwise.
+        ObservationsError: A part lacks a covariate of another part, or declares it differently.
     """
     known = dict(parts[0])
     for n, part in enumerate(parts[1:], start=2):
@@ -180,13 +180,13 @@ def joined(parts: Sequence[Mapping[str, Covariate]]) -> tuple[Covariate, ...]:
                 known[name] = replace(covariate, levels=levels)
             elif covariate != other:
                 raise ObservationsError(
-                    f"part {n}: expected the covariate {name!r} to be {_told(covariate)}, as in "
-                    f"part 1, got {_told(other)}: declare it alike in every part"
+                    f"part {n}: expected the covariate {name!r} to be {_described(covariate)}, as in "
+                    f"part 1, got {_described(other)}: declare it alike in every part"
                 )
     return tuple(known.values())
 
 
-def _told(covariate: Covariate) -> str:
+def _described(covariate: Covariate) -> str:
     levels = f" with levels {quoted(covariate.levels)}" if covariate.levels else ""
     return covariate.kind + levels
 

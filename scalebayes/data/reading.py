@@ -1,4 +1,4 @@
-"""From what a caller has, wide or long, a file or a frame, to the tables that are validated."""
+"""Reading the caller's tables, wide or long, files or frames, into tables to be validated."""
 
 from __future__ import annotations
 
@@ -35,22 +35,22 @@ def wide_tables(
     extra: Extra,
     covariates: tuple[Covariate, ...] = (),
 ) -> tuple[Table, ...]:
-    """Return the tables of one with a row a model and a column a benchmark.
+    """Return the long tables in a wide one, with a row per model and a column per benchmark.
 
-    The scores go benchmark by benchmark, so that the order of first appearance is the caller's
-    order whichever models are left out later.
+    Scores are sorted by benchmark, so that benchmarks keep the caller's order of first appearance
+    whichever models are left out later.
 
     Args:
         table: a DataFrame or a CSV file.
-        columns: our names of the columns of models -> the caller's.
-        benchmarks: the columns that hold scores.
-        losses: domain -> the column that holds its losses, and their unit.
-        mixtures: source -> the column that holds its weights.
-        units: column -> factor to a count.
+        columns: our name of a column of models -> the caller's.
+        benchmarks: the columns of scores.
+        losses: domain -> its column of losses, and their unit.
+        mixtures: source -> its column of weights.
+        units: column -> the factor that gives counts.
         chance: benchmark -> chance level.
         items: benchmark -> number of items.
-        extra: "ignore" leaves out the columns that are not named.
-        covariates: the covariates declared of the models.
+        extra: "ignore" leaves out columns that no argument names.
+        covariates: the declared covariates of models.
 
     Raises:
         ObservationsError: a column is missing, unknown or named twice.
@@ -103,7 +103,7 @@ def _stacked(
     cells: Mapping[str, str],
     facts: Mapping[str, Mapping[str, Any]],
 ) -> pd.DataFrame:
-    """Return one row a filled cell, column by column; of a mixture, all cells where one is."""
+    """Return one row per filled cell, column by column; a mixture with one filled cell has all."""
     _, label, value, *_ = COLUMNS[kind]
     filled = {column: names(frame[column]).notna() for column in cells.values()}
     if kind == "mixtures" and cells:
@@ -125,7 +125,7 @@ def long_table(
     extra: Extra = "error",
     covariates: tuple[Covariate, ...] = (),
 ) -> Table:
-    """Return a table that bears our column names already; one without rows where none is given.
+    """Return a table with our column names; a table without rows if None is given.
 
     Raises:
         ObservationsError: a column is missing or unknown.
@@ -152,7 +152,7 @@ def split_table(
     extra: Extra,
     covariates: tuple[Covariate, ...] = (),
 ) -> tuple[Table, ...]:
-    """Return the tables of one long table whose rows repeat what belongs to the model.
+    """Return the tables joined in one long table, whose rows repeat the columns of the model.
 
     A row with a benchmark or a score is a score, a row with a domain or a loss is a loss, a row
     with a source or a weight is a share of a mixture.
@@ -191,7 +191,7 @@ def split_table(
 
 
 def _opened(table: Source) -> tuple[pd.DataFrame, str]:
-    """Return a table whose index names its rows, and the file's name."""
+    """Return a table whose index names its rows, and the name of its file."""
     if isinstance(table, str | os.PathLike):
         return read_csv(table), os.path.basename(table)
     if not isinstance(table, pd.DataFrame):

@@ -14,7 +14,7 @@ import xarray as xr
 
 from scalebayes.data.folds import Hidden, hidden
 from scalebayes.data.observations import Observations
-from scalebayes.data.schema import COLUMNS
+from scalebayes.data.schema import COLUMNS, identity_columns
 from scalebayes.inference import diagnostics, files
 from scalebayes.inference.draws import evenly
 from scalebayes.inference.samplers import from_sampler_specification
@@ -262,6 +262,6 @@ class Fit:
 
 
 def described(observations: Observations) -> pd.DataFrame:
-    """Scores, in the order of the table, each with what tells its model from others."""
+    """Scores, in the order of the table, each with what identifies its model."""
     scores = observations.scores[["model", "benchmark", "score"]]
-    return scores.merge(observations.models[["model", "family", "params", "tokens"]])
+    return scores.merge(observations.models[[*identity_columns(observations.covariates)]])

@@ -31,7 +31,7 @@ from numpyro import handlers
 from scipy.special import logit
 
 from scalebayes.data.observations import Observations
-from scalebayes.data.schema import quoted
+from scalebayes.data.schema import description_columns, quoted
 from scalebayes.inference.compilation import compiled
 from scalebayes.inference.draws import shares
 from scalebayes.inference.posterior import Fitted
@@ -110,7 +110,7 @@ def next_run(
     noise = np.mean((score - q) ** 2)
     before = np.var(q, ddof=1)
     left = np.array([_residual(q, y[:, i]) for i in range(len(names))])
-    table = runs.models[["model", "family", "params", "tokens", "flops"]].reset_index(drop=True)
+    table = runs.models[description_columns(runs.covariates)].reset_index(drop=True)
     information = np.log((before + noise) / (left + noise)) / 2
     explained = np.clip((before - left) / (before + noise), 0.0, 1.0)
     table = table.assign(

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from scalebayes.data.observations import Observations
-from scalebayes.data.schema import TO_ONE, columns_of, quoted, suggestion
+from scalebayes.data.schema import TO_ONE, columns_of, identity_columns, quoted, suggestion
 from scalebayes.model.effects import check_mixtures
 from scalebayes.prediction.new_levels import positions
 
@@ -36,10 +36,10 @@ def design_of_models(
 def asked(fit: Fit, observations: Observations, new_families: Sequence[str]) -> Design:
     """Design of scores that are asked for, not observed, and others of the same models that are."""
     scores = observations.scores
-    seen = _seen(fit, observations.models, "score")
+    inputs = _inputs(fit, observations)
+    seen = _seen(fit, inputs.models, "score")
     others = seen[~seen.index.isin(pd.MultiIndex.from_frame(scores[CELL["score"]]))]
     cells = pd.concat([scores, others.reset_index()], ignore_index=True)
-    inputs = _inputs(fit, observations)
     return _design(fit, inputs, cells, np.arange(len(cells)) >= len(scores), new_families)
 
 
@@ -47,13 +47,13 @@ def _inputs(fit: Fit, models: pd.DataFrame | Observations) -> Observations:
     """Models, their mixtures and covariates; where none are given, what the fit knows of these very models."""
     if not isinstance(models, Observations):
         models = Observations(_with_covariates(fit, models), covariates=fit.covariates)
-    given = models
-    mixtures, known = given.mixtures, fit.observations.mixtures
+    table, mixtures = _with_covariates(fit, models.models), models.mixtures
+    known = fit.observations.mixtures
     _check_mixtures(known, mixtures)
-    left_out = _same(fit, given.models) - set(mixtures["model"])
+    left_out = _same(fit, table) - set(mixtures["model"])
     mixtures = pd.concat([mixtures, known[known["model"].isin(left_out)]])
-    table = _with_covariates(fit, given.models)[[*columns_of("models", fit.law.covariates)]]
-    return Observations(table, mixtures=mixtures, covariates=fit.covariates)
+    columns = columns_of("models", fit.law.covariates)
+    return Observations(table[[*columns]], mixtures=mixtures, covariates=fit.covariates)
 
 
 def _with_covariates(fit: Fit, models: pd.DataFrame) -> pd.DataFrame:
@@ -121,9 +121,8 @@ def _seen(fit: Fit, models: pd.DataFrame, of: Quantity) -> pd.DataFrame:
 
 
 def _same(fit: Fit, models: pd.DataFrame) -> set[str]:
-    """The models that are a fit's own, by name, family, size and tokens."""
-    own = fit.observations.models
-    return set(own.merge(models, on=["model", "family", "params", "tokens"])["model"])
+    """The models that are a fit's own, by what identifies a model."""
+    return set(fit.observations.models.merge(models, on=identity_columns(fit.law.covariates))["model"])
 
 
 def _design(

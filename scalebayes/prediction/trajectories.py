@@ -15,7 +15,7 @@ import pandas as pd
 
 from scalebayes.data.compute import params_and_tokens, training_flops
 from scalebayes.data.observations import Observations
-from scalebayes.data.schema import quoted, suggestion
+from scalebayes.data.schema import description_columns, quoted, suggestion
 from scalebayes.inference.posterior import Fit, Fitted
 from scalebayes.prediction.designs import CELL, covariates_of, design_of_models
 from scalebayes.prediction.new_levels import new_names
@@ -149,7 +149,7 @@ def measured(fit: Fitted, *, of: Quantity = "score") -> pd.DataFrame:
         else (own.observations.losses, own.losses_seen)
     )
     rows = rows.drop(columns=["n_items", "chance"], errors="ignore").assign(held_out=~seen)
-    models = own.observations.models[["model", "family", "params", "tokens", "flops"]]
+    models = own.observations.models[description_columns(own.observations.covariates)]
     return models.merge(rows, on="model")
 
 
@@ -186,10 +186,10 @@ def two_steps(
     """
     drivers = fit.law.drivers(fit.design) if len(fit.parts) == 1 else None
     if drivers is None:
-        names = " and ".join(part.name for part in fit.parts)
+        laws = " and ".join(part.name for part in fit.parts)
         raise ValueError(
             "two_steps needs a fit of one law in which one loss drives each benchmark, such as Ladder or Flp, "
-            f"but got one of {names}: fit such a law, or draw trajectory()"
+            f"but got one of {laws}: fit such a law, or draw trajectory()"
         )
     [benchmark] = _chosen(fit, "benchmark", benchmark)
     j = fit.design.labels("benchmark").index(benchmark)
@@ -244,7 +244,7 @@ def _at_losses(fit: Fit, rows: pd.DataFrame, kind: Kind, seed: int) -> np.ndarra
 def _both(fit: Fit, benchmark: str, domain: str) -> pd.DataFrame:
     """Scores on a benchmark and losses on a domain, side by side; NaN where one is missing."""
     scores, losses = measured(fit), measured(fit, of="loss")
-    keys = ["model", "family", "params", "tokens", "flops"]
+    keys = description_columns(fit.observations.covariates)
     table = scores[scores["benchmark"] == benchmark].merge(
         losses[losses["domain"] == domain], "outer", on=keys, suffixes=("", "_loss")
     )

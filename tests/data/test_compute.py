@@ -1,12 +1,9 @@
 from __future__ import annotations
 
-import doctest
-
 import numpy as np
 import pandas as pd
 import pytest
 
-from scalebayes.data import compute
 from scalebayes.data.compute import params_and_tokens, training_flops, training_tokens
 
 
@@ -31,8 +28,3 @@ def test_unknown_tokens_have_unknown_flops_and_tables_keep_their_index() -> None
     models = pd.DataFrame({"params": [1e9, 2e9], "tokens": [np.nan, 1e12]}, index=["x", "y"])
     flops = training_flops(models["params"], models["tokens"])
     pd.testing.assert_series_equal(flops, pd.Series([np.nan, 12e21], index=["x", "y"]))
-
-
-def test_examples() -> None:
-    assert doctest.testmod(compute).failed == 0
-    assert doctest.testmod(compute).attempted > 0
