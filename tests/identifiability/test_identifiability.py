@@ -121,7 +121,13 @@ def unidentified(fitted: sb.Fit) -> sb.Identifiability:
     observations = sb.Observations(models, scores, made.losses, made.mixtures)
     observations = observations.without(families=["f7"])
     return sb.identifiability(
-        fit_quietly(sb.Sloth(), observations, seed=1, draws=250, warmup=300, hold_out=HELD_OUT)
+        fit_quietly(
+            sb.Sloth(),
+            observations,
+            seed=1,
+            sampler=sb.Nuts(draws=250, warmup=300),
+            hold_out=HELD_OUT,
+        )
     )
 
 

@@ -254,13 +254,13 @@ def test_a_line_needs_the_chance_level_of_every_benchmark() -> None:
     scores.loc[scores["benchmark"] == "gsm", "chance"] = np.nan
     unknown = sb.Observations(observations.models, scores, observations.losses)
     with pytest.raises(ValueError, match=r"there is none for \['gsm'\]: give it"):
-        sb.fit(LINE, unknown, seed=0, draws=1, warmup=1)
+        sb.fit(LINE, unknown, seed=0, sampler=sb.Nuts(draws=1, warmup=1))
 
 
 def test_flp_without_losses_on_its_feature_is_refused() -> None:
     without = table().without(domains="c4")
     with pytest.raises(ValueError, match=r"feature 'c4' needs losses on \['c4'\].*'mmlu'"):
-        sb.fit(sb.Flp(), without, seed=0, draws=1, warmup=1)
+        sb.fit(sb.Flp(), without, seed=0, sampler=sb.Nuts(draws=1, warmup=1))
 
 
 def test_the_domain_law_is_a_power_of_total_and_of_domain_flops() -> None:
@@ -350,11 +350,11 @@ def test_models_without_mixtures_are_refused() -> None:
     whole = table(n_family=2, n_size=2)
     bare = sb.Observations(whole.models, whole.scores, whole.losses)
     with pytest.raises(ValueError, match="observations hold none: give mixtures, or choose Flp"):
-        sb.fit(sb.FlpM(), bare, seed=0, draws=1, warmup=1)
+        sb.fit(sb.FlpM(), bare, seed=0, sampler=sb.Nuts(draws=1, warmup=1))
     some = whole.mixtures[whole.mixtures["model"] != "f1-0"]
     partly = sb.Observations(whole.models, whole.scores, whole.losses, some)
     with pytest.raises(ValueError, match="none is known of 'f1-0': give their mixtures"):
-        sb.fit(sb.FlpM(), partly, seed=0, draws=1, warmup=1)
+        sb.fit(sb.FlpM(), partly, seed=0, sampler=sb.Nuts(draws=1, warmup=1))
 
 
 def test_weights_that_do_not_sum_to_one_are_refused() -> None:
@@ -392,8 +392,7 @@ def fitted() -> sb.Fit:
     simulated, _ = simulate(LINE, placeholder, seed=7)
     hidden = [m for m in simulated.models["model"] if m.startswith("4")]
     return fit_quietly(
-        LINE, simulated, seed=0, draws=200, warmup=200, target_accept=0.8, max_tree_depth=8,
-        hold_out=hidden,
+        LINE, simulated, seed=0, sampler=sb.Nuts(draws=200, warmup=200, target_accept=0.8, max_tree_depth=8), hold_out=hidden,
         reference=design.build(placeholder).reference,  # the very law that simulated the table
     )  # fmt: skip
 
