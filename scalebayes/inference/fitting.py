@@ -16,13 +16,13 @@ from scalebayes.inference.posterior import Fit
 from scalebayes.inference.sampling import sampler_specification
 from scalebayes.inference.tree import evaluate, make_tree
 from scalebayes.model import design as designs
+from scalebayes.model.covariates import declarations
 from scalebayes.model.effects import check_mixtures
 from scalebayes.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from scalebayes.data.covariates import Covariate
     from scalebayes.data.folds import Hidden
     from scalebayes.data.observations import Observations
     from scalebayes.inference.sampling import Sampler
@@ -77,7 +77,7 @@ def fit(
             ~held["scores"],
             losses_seen=~held["losses"],
             reference=reference,
-            covariates=_covariates(law, observations),
+            covariates=declarations(law, observations),
         )
         law.check(design)
         check_mixtures(law, design)
@@ -104,18 +104,6 @@ def fit(
     )
     result.verdict.warn()
     return result
-
-
-def _covariates(law: Law, observations: Observations) -> list[Covariate]:
-    """Declarations of the covariates that the law uses."""
-    declared = observations.covariates
-    if unknown := [name for name in law.covariates if name not in declared]:
-        raise ValueError(
-            f"{type(law).__name__} uses the covariates {unknown}, but the observations declare "
-            f"{list(declared) or 'none'}: declare them, as in covariates={{{unknown[0]!r}: 'numeric'}}, or leave "
-            "them out of the law"
-        )
-    return [declared[name] for name in law.covariates]
 
 
 def _held_out(observations: Observations, hold_out: Sequence[Hidden]) -> dict[str, np.ndarray]:

@@ -13,6 +13,7 @@ from numpyro import handlers
 from scalebayes.inference.compilation import compiled, make_room
 from scalebayes.inference.tree import make_tree
 from scalebayes.model import design as designs
+from scalebayes.model.covariates import declarations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +42,7 @@ def prior_predictive(
     """
     make_room()
     with jax.enable_x64(True):
-        design = designs.build(observations)
+        design = designs.build(observations, covariates=declarations(law, observations))
         run = _simulator(law)
         keys = jax.random.split(jax.random.key(seed), draws)
         values, observed = run(keys, np.tile(design.log_loss, (draws, 1)), design)
