@@ -84,7 +84,14 @@ def compared(data, observations, hidden, targets, args, verdicts, laws=LAWS):  #
     truth = target.scores.rename(columns={"score": "observed"})
     rows = []
     for name, law in laws.items():
-        fit = sb.fit(law, observations, seed=0, hold_out=hidden, sampler=sb.Nuts(target_accept=0.95), **sizes(args))
+        fit = sb.fit(
+            law,
+            observations,
+            seed=0,
+            hold_out=hidden,
+            sampler=sb.Nuts(target_accept=0.95),
+            **sizes(args),
+        )
         verdicts[f"{data}, {len(hidden)} hidden, {name}"] = str(fit.verdict)
         print(data, name, fit.verdict, fit.provenance["seconds"], flush=True)
         draws = sb.predictive_draws(fit, target.models)["score"]

@@ -122,7 +122,9 @@ def _seen(fit: Fit, models: pd.DataFrame, of: Quantity) -> pd.DataFrame:
 
 def _same(fit: Fit, models: pd.DataFrame) -> set[str]:
     """The models that are a fit's own, by what identifies a model."""
-    return set(fit.observations.models.merge(models, on=identity_columns(fit.law.covariates))["model"])
+    return set(
+        fit.observations.models.merge(models, on=identity_columns(fit.law.covariates))["model"]
+    )
 
 
 def _design(

@@ -310,7 +310,7 @@ def _predictor(law: Law, joint: bool = False, typical: bool = False) -> Callable
             losses = trace["loss"]["fn"]
             again = losses.given(design.log_loss).sample(noise_of_losses)
             found["loss"] = {
-                "mean": jnp.exp(losses.expected[losses.cell]),
+                "mean": jnp.exp(losses.mean[losses.cell]),
                 "score": jnp.exp(again),
             }
         return found
