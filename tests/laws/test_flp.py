@@ -252,7 +252,8 @@ def fitted() -> sb.Fit:
     simulated, _ = simulate(LINE, placeholder, seed=7)
     hidden = [m for m in simulated.models["model"] if m.startswith("4")]
     return fit_quietly(
-        LINE, simulated, seed=0, sampler=sb.Nuts(draws=200, warmup=200, target_accept=0.8, max_tree_depth=8), hold_out=hidden,
+        LINE, simulated, seed=0, hold_out=hidden,
+        sampler=sb.Nuts(draws=200, warmup=200, target_accept=0.8, max_tree_depth=8),
         reference=design.build(placeholder).reference,  # the very law that simulated the table
     )  # fmt: skip
 

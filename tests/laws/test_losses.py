@@ -202,8 +202,8 @@ def test_checkpoints_of_a_run_are_not_evidence_of_their_own() -> None:
         apart = sb.Observations(table.models.drop(columns="run"), table.scores, table.losses)
         for together, observations in ((True, table), (False, apart)):
             law = sb.Ladder(feature="c4", inputs="flops", floor="known", checkpoints=together)
-            fit = fit_quietly(
-                law, observations, seed=0, sampler=sb.Nuts(draws=150, warmup=150, target_accept=0.8, max_tree_depth=5),            )  # fmt: skip
+            sampler = sb.Nuts(draws=150, warmup=150, target_accept=0.8, max_tree_depth=5)
+            fit = fit_quietly(law, observations, seed=0, sampler=sampler)
             found[together] += inside(fit)
             if together:
                 new = table.models.iloc[-1:].assign(params=1e9, tokens=2e10)
