@@ -14,7 +14,7 @@ from scalebayes.evaluation.bridge import effective_draws
 from scalebayes.inference.draws import evenly, shares
 from scalebayes.inference.posterior import Fitted, described
 from scalebayes.prediction.designs import asked
-from scalebayes.prediction.predictive import at_cells
+from scalebayes.prediction.pointwise import at_cells
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

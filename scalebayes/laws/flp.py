@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from scalebayes.model.design import Design
     from scalebayes.model.discrepancy import Place
-    from scalebayes.model.two_steps import Curve, Drive
+    from scalebayes.model.losses import Curve, Drive
 
 EMERGENCE = 0.05
 """A score so far above chance tells of the loss, as in the paper."""

@@ -37,15 +37,17 @@ from numpyro import deterministic, plate, sample
 from numpyro import distributions as dist
 
 from scalebayes.model.law import Source
+from scalebayes.model.losses import Curve
 from scalebayes.model.sites import Site, prior, site
 from scalebayes.model.specification import register
-from scalebayes.model.two_steps import Curve, Drive, TwoSteps
+from scalebayes.model.two_steps import TwoSteps
 
 if TYPE_CHECKING:
     from jax import Array
 
     from scalebayes.model.design import Design
     from scalebayes.model.discrepancy import Place
+    from scalebayes.model.losses import Drive
 
 
 def domain_law(c: Array, log_share: Array, a1: Array, a2: Array) -> Array:

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
     from scalebayes.model.design import Design
     from scalebayes.model.discrepancy import Place
-    from scalebayes.model.two_steps import Curve, Drive
+    from scalebayes.model.losses import Curve, Drive
 
 
 @register

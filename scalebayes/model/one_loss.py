@@ -12,13 +12,15 @@ from numpyro import deterministic, plate, sample
 from numpyro import distributions as dist
 
 from scalebayes.model import curves
+from scalebayes.model.losses import Curve
 from scalebayes.model.sites import Site, prior, site
-from scalebayes.model.two_steps import Curve, Drive, TwoSteps
+from scalebayes.model.two_steps import TwoSteps
 
 if TYPE_CHECKING:
     from jax import Array
 
     from scalebayes.model.design import Design
+    from scalebayes.model.losses import Drive
 
 
 @dataclass(frozen=True, kw_only=True)

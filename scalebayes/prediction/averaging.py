@@ -12,7 +12,7 @@ from scalebayes.data.schema import TO_ONE, quoted
 from scalebayes.inference.fitting import fit
 from scalebayes.inference.posterior import Fit
 from scalebayes.prediction.averages import Average
-from scalebayes.prediction.predictive import joint_log_score
+from scalebayes.prediction.log_scores import joint_log_score
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import xarray as xr
-from numpyro import handlers
-from scipy.special import logsumexp
 
 from scalebayes.data.schema import quoted
-from scalebayes.inference.compilation import compiled
 from scalebayes.inference.draws import shares
-from scalebayes.inference.posterior import Fit, Fitted
-from scalebayes.model.effects import local_dim
-from scalebayes.prediction.designs import CELL, asked, design_of_models
-from scalebayes.prediction.new_levels import given, positions
+from scalebayes.prediction.designs import CELL, design_of_models
+from scalebayes.prediction.pointwise import at_cells
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from scalebayes.data.observations import Observations
-    from scalebayes.model.design import Design
-    from scalebayes.model.law import Law
+    from scalebayes.inference.posterior import Fit, Fitted
     from scalebayes.prediction.designs import Quantity
 
 Kind = Literal["score", "mean"]
@@ -182,137 +173,3 @@ def _mixed(parts: dict[str, xr.Dataset], weights: dict[str, float]) -> xr.Datase
     joined = joined.rename(sample="draw").expand_dims(chain=[0])
     joined = joined.assign_coords(draw=np.arange(joined.sizes["draw"]))
     return joined.transpose("chain", "draw", "model", ...)
-
-
-def log_score(
-    fit: Fit, observations: Observations, *, new_families: Sequence[str] = (), seed: int = 0
-) -> pd.DataFrame:
-    """Log predictive density of scores that the fit has not seen, each on its own.
-
-    Where the fit has seen other scores of the same model, the density is given these.
-
-    Args:
-        fit: The fit.
-        observations: Models and their scores, on benchmarks of the fit.
-        new_families: As in `predict`.
-        seed: Seed of the effects of new families.
-
-    Returns:
-        The table of scores with a column log_score.
-    """
-    density = at_cells(fit, asked(fit, observations, new_families), seed)["log_density"]
-    flat = density[..., : len(observations.scores)].reshape(-1, len(observations.scores))
-    return observations.scores.assign(log_score=logsumexp(flat, axis=0) - np.log(len(flat)))
-
-
-def joint_log_score(
-    fit: Fit, observations: Observations, *, new_families: Sequence[str] = (), seed: int = 0
-) -> float:
-    """Log predictive density of scores that the fit has not seen, all together.
-
-    For the arguments see `log_score`, whose sum this is only where scores err apart.
-    """
-    design = asked(fit, observations, new_families)
-    joint = at_cells(fit, design, seed, joint=True)["joint_log_density"]
-    return float(logsumexp(joint) - np.log(joint.size))
-
-
-def posterior_predictive(fit: Fit, *, seed: int = 0) -> Fit:
-    """Replicate the scores that a fit has seen, to compare them with the observed ones.
-
-    Each replicate has the fitted effects of families and deviations of models; what is drawn anew is
-    the noise of each score.
-
-    Args:
-        fit: The fit.
-        seed: Seed of the replicates.
-
-    Returns:
-        The fit with the group posterior_predictive in its tree: `score` of dims (chain, draw,
-        score_obs), clipped to [0, 1]. ArviZ's predictive checks find it there, and `save` keeps it.
-
-    Raises:
-        ValueError: If the fit has no scores.
-    """
-    if "score" not in fit.tree["log_likelihood"]:
-        raise ValueError("the fit is of losses alone: it has no scores to replicate")
-    seen = np.asarray(fit.design.observed)
-    observed = fit.tree["log_likelihood"].to_dataset()
-    values = at_cells(fit, fit.design, seed)["score"]["score"][..., seen]
-    tree = fit.tree.copy()
-    tree["posterior_predictive"] = xr.DataTree(
-        observed.assign(score=observed["score"].copy(data=values))
-    )
-    return replace(fit, tree=tree)
-
-
-def at_cells(
-    fit: Fit,
-    design: Design,
-    seed: int,
-    *,
-    joint: bool = False,
-    typical: bool = False,
-    level: np.ndarray | None = None,
-) -> dict[str, Any]:
-    """Means, observations and log densities at the cells of a design, shape (chain, draw, cell).
-
-    Args:
-        fit: The fit.
-        design: The cells.
-        seed: Seed of what is drawn.
-        joint: Whether the joint density of what is not observed is among them.
-        typical: Whether a new run is one like the others, and has no luck of its own.
-        level: Levels of scores, NaN where there is none, shape (score_obs,): the probabilities to exceed them
-            are among them, of each as `above` and of all of a model as `all_above`.
-    """
-    typical = typical and any(local_dim(fit.law, str(k)) == "run" for k in fit.tree["log_prior"])
-    sizes = fit.tree["posterior"].sizes
-    shape = sizes["chain"], sizes["draw"]
-    with jax.enable_x64(fit.x64):
-        keys = jax.random.split(jax.random.key(seed), shape[0] * shape[1])
-        run = _predictor(fit.law, joint, typical)
-        result = run(fit.draws(), keys, design, positions(fit, design), level)
-    return jax.tree.map(lambda v: np.asarray(v).reshape(*shape, -1), result)
-
-
-@compiled(2)
-def _predictor(law: Law, joint: bool = False, typical: bool = False) -> Callable[..., Any]:
-
-    def like_others(site: Any) -> Any:
-        run = local_dim(law, site["name"]) == "run"
-        return jnp.broadcast_to(site["fn"].mean, site["fn"].shape()) if run else None
-
-    def one(
-        draw: dict[str, Any],
-        key: Any,
-        design: Design,
-        position: dict[str, Any],
-        level: Any = None,
-    ) -> Any:
-        effects, noise, noise_of_losses = jax.random.split(key, 3)
-        fill = like_others if typical else None
-        model = handlers.seed(given(law, draw, position, fill), effects)
-        trace = handlers.trace(model).get_trace(design)
-        found = {}
-        if "score" in trace:
-            mu = trace["mu"]["value"][design.score_model, design.score_benchmark]
-            score = trace["score"]["fn"].given(design.score)
-            found["score"] = {"mean": mu, "score": jnp.clip(score.sample(noise), 0.0, 1.0)}
-            found["log_density"] = score.marginal.log_prob(design.score)
-            if level is not None:
-                found["above"] = score.above(level)
-                found["all_above"] = score.all_above(level, noise)
-            if joint:
-                asked = score.observing(~jnp.asarray(design.observed))
-                found["joint_log_density"] = asked.log_prob(design.score)
-        if "loss" in trace:
-            losses = trace["loss"]["fn"]
-            again = losses.given(design.log_loss).sample(noise_of_losses)
-            found["loss"] = {
-                "mean": jnp.exp(losses.mean[losses.cell]),
-                "score": jnp.exp(again),
-            }
-        return found
-
-    return one

@@ -7,8 +7,7 @@ References:
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -16,14 +15,14 @@ import pandas as pd
 from scalebayes.data.compute import params_and_tokens, training_flops
 from scalebayes.data.observations import Observations
 from scalebayes.data.schema import description_columns, quoted, suggestion
-from scalebayes.inference.posterior import Fit, Fitted
-from scalebayes.prediction.designs import CELL, covariates_of, design_of_models
+from scalebayes.prediction.designs import CELL, covariates_of
 from scalebayes.prediction.new_levels import new_names
-from scalebayes.prediction.predictive import at_cells, predict, summary
+from scalebayes.prediction.predictive import predict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from scalebayes.inference.posterior import Fit, Fitted
     from scalebayes.prediction.designs import Quantity
     from scalebayes.prediction.predictive import Kind
 
@@ -34,22 +33,6 @@ MOST = 3e7
 
 TOKENS_PER_PARAM = 20.0
 """Where a family's own are not known: about the compute-optimal ratio."""
-
-
-class Steps(NamedTuple):
-    """The two steps of a law of losses for one benchmark, and both in a row.
-
-    Attributes:
-        loss: Step 1, the loss along training compute: what `trajectory` gives.
-        accuracy: Step 2, the score along the loss: family, benchmark, domain, loss, and then as `loss`.
-        chained: The score along training compute: what `trajectory` gives.
-        points: model, family, benchmark, domain, params, tokens, flops, loss, unit, score, held_out.
-    """
-
-    loss: pd.DataFrame
-    accuracy: pd.DataFrame
-    chained: pd.DataFrame
-    points: pd.DataFrame
 
 
 def trajectory(
@@ -102,7 +85,7 @@ def trajectory(
     """
     families = [families] if isinstance(families, str) else list(dict.fromkeys(families))
     own, column = fit.parts[0].fit, CELL.get(of, CELL["score"])[1]
-    chosen = _chosen(own, column, on)
+    chosen = chosen_labels(own, column, on)
     grid = _grid(own.observations.models, families, along, fixed, span, points)
     of_family = {f: covariates_of(fit, f, covariates) for f in families}
     names = list(next(iter(of_family.values())))
@@ -153,105 +136,6 @@ def measured(fit: Fitted, *, of: Quantity = "score") -> pd.DataFrame:
     return models.merge(rows, on="model")
 
 
-def two_steps(
-    fit: Fit,
-    benchmark: str,
-    families: str | Sequence[str] | None = None,
-    *,
-    fixed: float | None = None,
-    span: tuple[float, float] | None = None,
-    points: int = 40,
-    kind: Kind = "score",
-    prob: Sequence[float] = (0.5, 0.9),
-    seed: int = 0,
-) -> Steps:
-    """Loss along training compute, score along the loss, and both in a row.
-
-    Step 2 is taken at given losses, as if a model with such a loss had been measured: of the law's
-    uncertainty it has that of the second step alone.
-
-    Args:
-        fit: A fit of a law in which one loss drives each benchmark, `Ladder` or `Flp`.
-        benchmark: The benchmark.
-        families: One family or several; by default all.
-        fixed: Tokens per parameter, as in `trajectory`.
-        span: Both ends of the curve in FLOPs, as in `trajectory`.
-        points: Number of points of each curve.
-        kind: As in `predict`.
-        prob: Probabilities of the central intervals.
-        seed: Seed of the predictive draws.
-
-    Raises:
-        ValueError: If the law has no such steps, the benchmark is unknown, or as for `trajectory`.
-    """
-    drivers = fit.law.drivers(fit.design) if len(fit.parts) == 1 else None
-    if drivers is None:
-        laws = " and ".join(part.name for part in fit.parts)
-        raise ValueError(
-            "two_steps needs a fit of one law in which one loss drives each benchmark, such as Ladder or Flp, "
-            f"but got one of {laws}: fit such a law, or draw trajectory()"
-        )
-    [benchmark] = _chosen(fit, "benchmark", benchmark)
-    j = fit.design.labels("benchmark").index(benchmark)
-    domain = fit.design.labels("domain")[drivers[j]]
-    families = fit.observations.families if families is None else families
-
-    def along_flops(of: Quantity, on: str) -> pd.DataFrame:
-        return trajectory(
-            fit, families, along="flops", fixed=fixed, span=span, points=points, on=on, of=of,
-            kind=kind, prob=prob, seed=seed,
-        )  # fmt: skip
-
-    loss, chained = along_flops("loss", domain), along_flops("score", benchmark)
-    names = list(dict.fromkeys(loss["family"]))
-    both = _both(fit, benchmark, domain)
-    both = both[both["family"].isin(names)].reset_index(drop=True)
-    ends = [*loss["median"], *both["loss"].dropna()]
-    rows = pd.MultiIndex.from_product(
-        [names, [benchmark], [domain], np.linspace(min(ends), max(ends), points)],
-        names=["family", "benchmark", "domain", "loss"],
-    ).to_frame(index=False)
-    draws = _at_losses(fit, rows, kind, seed)[..., j]
-    accuracy = rows.assign(**summary(draws.T, prob))
-    accuracy.attrs = dict(loss.attrs)
-    return Steps(loss, accuracy, chained, both)
-
-
-def _at_losses(fit: Fit, rows: pd.DataFrame, kind: Kind, seed: int) -> np.ndarray:
-    """Draws of scores of models of a family and a loss, the same on all domains.
-
-    Args:
-        fit: A fit of a law whose second step sees losses only.
-        rows: family and loss.
-        kind: As in `predict`.
-        seed: Seed of the draws.
-
-    Returns:
-        Shape (sample, row, benchmark).
-    """
-    n0, d0, _ = np.exp(fit.reference.middle)  # of no account where the loss is known
-    models = rows[["family"]].assign(
-        model=new_names(fit.observations.models, len(rows)), params=n0, tokens=d0
-    )
-    own = pd.DataFrame([covariates_of(fit, family) for family in models["family"]], models.index)
-    design = design_of_models(fit, pd.concat([models, own], axis=1))
-    log_loss = np.log(rows["loss"].to_numpy())[design.loss_model]
-    design = replace(design, log_loss=log_loss, loss_observed=np.ones(len(log_loss), bool))
-    values = at_cells(fit, design, seed, typical=kind == "mean")["score"][kind]
-    return values.reshape(-1, len(rows), len(design.labels("benchmark")))
-
-
-def _both(fit: Fit, benchmark: str, domain: str) -> pd.DataFrame:
-    """Scores on a benchmark and losses on a domain, side by side; NaN where one is missing."""
-    scores, losses = measured(fit), measured(fit, of="loss")
-    keys = description_columns(fit.observations.covariates)
-    table = scores[scores["benchmark"] == benchmark].merge(
-        losses[losses["domain"] == domain], "outer", on=keys, suffixes=("", "_loss")
-    )
-    hidden = table["held_out"].eq(True) | table.pop("held_out_loss").eq(True)
-    return table.assign(benchmark=benchmark, domain=domain, held_out=hidden)
-
-
 def _grid(
     models: pd.DataFrame,
     families: Sequence[str],
@@ -300,7 +184,7 @@ def _own(models: pd.DataFrame, along: Along) -> float:
     return {"params": tokens, "tokens": params, "flops": ratio}[along]
 
 
-def _chosen(fit: Fit, column: str, on: str | Sequence[str] | None) -> list[str]:
+def chosen_labels(fit: Fit, column: str, on: str | Sequence[str] | None) -> list[str]:
     """Benchmarks, or domains, that are asked for."""
     known = fit.design.labels(column)
     chosen = list(known) if on is None else [on] if isinstance(on, str) else list(on)

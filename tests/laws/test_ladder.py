@@ -17,7 +17,8 @@ from scipy.special import expit, logit
 import scalebayes as sb
 from scalebayes.evaluation.evidence import pieces
 from scalebayes.model import curves, design
-from scalebayes.model.two_steps import Drive, away
+from scalebayes.model.discrepancy import away
+from scalebayes.model.losses import Drive
 from scalebayes.prediction import averaging
 from scalebayes.prediction import new_levels as levels
 from scalebayes.prediction.designs import design_of_models
