@@ -42,7 +42,8 @@ both signs, which makes mirrored modes that are one and the same in all that the
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import contextlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import jax.numpy as jnp
@@ -52,8 +53,14 @@ from numpyro import distributions as dist
 
 from scalebayes.model import curves
 from scalebayes.model.law import Source
+from scalebayes.model.loadings import (
+    free_entries,
+    invariants_of_loadings,
+    lower_triangular,
+    on_benchmarks,
+)
 from scalebayes.model.score_law import ScoreLaw, inputs
-from scalebayes.model.sites import Invariant, Site, prior, site
+from scalebayes.model.sites import Site, prior, site
 from scalebayes.model.specification import register
 
 if TYPE_CHECKING:
@@ -62,14 +69,7 @@ if TYPE_CHECKING:
     from jax import Array
 
     from scalebayes.model.design import Design
-
-LENGTH = site(
-    "benchmark", phrase="loadings: what skills are worth on a benchmark", informed_by="families"
-)
-ANGLE = site(
-    "benchmark", "with",
-    phrase="loadings: which benchmarks share a skill", informed_by="benchmarks",
-)  # fmt: skip
+    from scalebayes.model.sites import Invariant
 
 
 @register
@@ -215,7 +215,10 @@ class Sloth(ScoreLaw):
         B = self._effects("B", 0.0, s * root, "input", 3)
         B_f = jnp.tile(B, (n_family, 1, 1))
         if self.family_slopes:
-            B_f = B_f.at[:, :2].add(self._family_slopes(root, n_family))
+            with plate("family_input", 2):
+                tau = sample("tau", self.tau)
+            z = self._standard_effects("z", root, {"family": n_family, "family_input": 2})
+            B_f = B_f.at[:, :2].add(tau[:, None] * z)
 
         x = inputs(design)
         x_f = curves.inputs(
@@ -228,7 +231,9 @@ class Sloth(ScoreLaw):
         from_f = x - x_f[design.family]
         effects = jnp.einsum("ip,ipj->ij", from_f, B_f[design.family])
         if self.covariates:
-            gamma = self._covariate_rows(design, root)
+            s_q = self.covariate_scales(design)[:, None]
+            z = self._standard_effects("z_q", root, {"covariate_level": len(s_q)})
+            gamma = deterministic("Gamma", s_q * z)
             c_f = design.covariate_centre
             a_mean = a_mean + c_f @ gamma
             effects = effects + (design.covariates - c_f[design.family]) @ gamma
@@ -247,101 +252,62 @@ class Sloth(ScoreLaw):
         self.observe(eta, to_score, design, shared)
 
     def _loadings(self, n_benchmark: int) -> Array:
-        """Loadings, shape (benchmark, skill): lower triangular, the rotation taken out."""
+        """Loadings Lam, shape (benchmark, skill)."""
         k = self.skills
         if k > n_benchmark:
-            raise ValueError(f"{k} skills cannot be told apart by {n_benchmark} benchmarks")
-        row, column = self._free(n_benchmark)
-        with plate("free_loading", len(row)):
+            raise ValueError(
+                f"{k} skills need at least {k} benchmarks, but there are {n_benchmark}: choose fewer skills"
+            )
+        with plate("free_loading", len(free_entries(n_benchmark, k)[0])):
             loading = sample("loading", self.lam)
-        lam = jnp.zeros((n_benchmark, k)).at[row, column].set(loading)
+        leading = None
         if k > 1:
             with plate("leading_skill", k - 1):
                 leading = sample("leading", dist.Chi2(jnp.arange(k, 1, -1.0)))
-            diagonal = np.arange(k - 1)
-            lam = lam.at[diagonal, diagonal].set(self.lam.scale * jnp.sqrt(leading))
+        lam = lower_triangular(loading, leading, self.lam.scale, n_benchmark, k)
         return deterministic("lam", lam)
 
-    def _free(self, n_benchmark: int) -> tuple[np.ndarray, np.ndarray]:
-        """Rows and columns of the normal entries of the loadings."""
-        row, column = np.tril_indices(n_benchmark, 0, self.skills)
-        free = (row != column) | (row == self.skills - 1)
-        return row[free], column[free]
-
     def reflection(self, design: Design) -> dict[str, np.ndarray]:
-        """Reverse the last skill: -1 where a site changes sign with it, else 1."""
-        n_benchmark, last = design.chance.shape[0], np.ones(self.skills)
-        last[-1] = -1
-        _, column = self._free(n_benchmark)
-        signs = {"loading": last[column]}
-        if not self.specific:
-            signs["B_skill"] = signs["d_skill"] = last
-            if self.lineage:
-                signs["l_skill"] = last
-            if self.family_slopes:
-                signs["z_skill"] = last
-            if self.covariates:
-                signs["z_q_skill"] = last
-        return signs
+        """Signs that reverse the last skill: -1 where a site changes its sign, else 1."""
+        last = np.where(np.arange(self.skills) == self.skills - 1, -1.0, 1.0)
+        _, column = free_entries(design.chance.shape[0], self.skills)
+        on_skills = {
+            "B_skill": True,
+            "d_skill": True,
+            "l_skill": self.lineage,
+            "z_skill": self.family_slopes,
+            "z_q_skill": bool(self.covariates),
+        }
+        used = [name for name, sampled in on_skills.items() if sampled and not self.specific]
+        return {"loading": last[column], **dict.fromkeys(used, last)}
 
     def invariants(
         self, values: Mapping[str, np.ndarray], posterior: Mapping[str, np.ndarray], design: Design
     ) -> list[Invariant]:
-        """Lengths of the loadings' rows and cosines of their angles; effects on skills, times loadings."""
+        """Lengths of the rows of the loadings and the angles between them; effects on skills, times loadings."""
         behind = tuple(name for name in ("loading", "leading") if name in values)
-        length = np.linalg.norm(values["lam"], axis=2)
-        along = values["lam"] / length[..., None]
-        one, other = np.tril_indices(along.shape[1], -1)
-        names = design.labels("benchmark")
-        pairs = tuple(
-            {"benchmark": names[j], "with": names[k]} for j, k in zip(one, other, strict=True)
-        )
-        cosine = (along[:, one] * along[:, other]).sum(-1)
-        found = [
-            Invariant("lam length", np.log(length), LENGTH, behind),
-            Invariant("lam angle", cosine, ANGLE, behind, pairs),
+        others = super().invariants(values, posterior, design)
+        return [
+            *invariants_of_loadings(values["lam"], behind, design.labels("benchmark")),
+            *(on_benchmarks(own, posterior["lam"]) for own in others if own.name not in behind),
         ]
-        for own in super().invariants(values, posterior, design):
-            if own.name in behind:
-                continue
-            if own.site.dims[-1:] == ("skill",):
-                on_benchmarks = np.einsum("s...k,sjk->s...j", own.values, posterior["lam"])
-                declared = replace(own.site, dims=(*own.site.dims[:-1], "benchmark"))
-                own = own._replace(values=on_benchmarks, site=declared)
-            found.append(own)
-        return found
-
-    def _covariate_rows(self, design: Design, root: Array) -> Array:
-        """Effects of covariates, rows of Normal(0, s_q^2 root root'), shape (covariate_level, benchmark)."""
-        s_q = self.covariate_scales(design)
-        column = "benchmark" if self.specific else "skill"
-        with (
-            plate("covariate_level", s_q.shape[0], dim=-2),
-            plate(column, root.shape[1], dim=-1),
-        ):
-            z = sample("z_q" if self.specific else "z_q_skill", dist.Normal(0.0, 1.0))
-        return deterministic("Gamma", s_q[:, None] * (z @ root.T))
 
     def _effects(
         self, name: str, mean: Array | float, root: Array, rows: str, n_rows: int
     ) -> Array:
         """Rows of Normal(mean, root root'), shape (rows, benchmark)."""
-        if self.specific:
-            mean = jnp.broadcast_to(mean, (n_rows, root.shape[0]))
-            with plate(rows, n_rows):
-                return sample(name, dist.MultivariateNormal(mean, scale_tril=root))
-        with plate(rows, n_rows, dim=-2), plate("skill", self.skills, dim=-1):
-            return mean + sample(f"{name}_skill", dist.Normal(0.0, 1.0)) @ root.T
+        if not self.specific:
+            return mean + self._standard_effects(name, root, {rows: n_rows})
+        mean = jnp.broadcast_to(mean, (n_rows, root.shape[0]))
+        with plate(rows, n_rows):
+            return sample(name, dist.MultivariateNormal(mean, scale_tril=root))
 
-    def _family_slopes(self, root: Array, n_family: int) -> Array:
-        """Deviations of the families' slopes, shape (family, family_input, benchmark)."""
-        with plate("family_input", 2):
-            tau = sample("tau", self.tau)
+    def _standard_effects(self, name: str, root: Array, rows: Mapping[str, int]) -> Array:
+        """Rows of Normal(0, root root') from standard normal draws, shape (*rows, benchmark)."""
         column = "benchmark" if self.specific else "skill"
-        with (
-            plate("family", n_family, dim=-3),
-            plate("family_input", 2, dim=-2),
-            plate(column, root.shape[1], dim=-1),
-        ):
-            z = sample("z" if self.specific else "z_skill", dist.Normal(0.0, 1.0))
-        return tau[:, None] * (z @ root.T)
+        with contextlib.ExitStack() as plates:
+            for dim, (label, n) in enumerate(rows.items(), -1 - len(rows)):
+                plates.enter_context(plate(label, n, dim=dim))
+            plates.enter_context(plate(column, root.shape[1], dim=-1))
+            z = sample(name if self.specific else f"{name}_skill", dist.Normal(0.0, 1.0))
+        return z @ root.T
