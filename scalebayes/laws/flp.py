@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from scalebayes.model.design import Design
     from scalebayes.model.discrepancy import Place
-    from scalebayes.model.losses import Curve, Drive
+    from scalebayes.model.losses import Curve, DrivingLosses
 
 EMERGENCE = 0.05
 """A score so far above chance tells of the loss, as in the paper."""
@@ -57,7 +57,7 @@ class Flp(OneLoss):
             benchmark the domain of its own name.
         scores: a `sigmoid`, or `linear` above the threshold of emergence, as in the paper.
         irreducible: Whether a part of the loss stays however much is trained.
-        checkpoints: Whether models of one run are checkpoints of it.
+        checkpoints: Whether the table may hold several checkpoints of a run.
         floor: With a sigmoid, `learned` around the chance level, or `known`, the chance level itself.
         ceiling: With a sigmoid, `one`, or `learned`.
         link: With a sigmoid, `logistic`, or `monotone` with one trainable bend a benchmark.
@@ -92,9 +92,9 @@ class Flp(OneLoss):
         """A / C^alpha, with or without an irreducible part."""
         return self._surface(design, place.compute[:, None], irreducible=self.irreducible)
 
-    def _scores(self, design: Design, losses: Drive, place: Place) -> None:
+    def _scores(self, design: Design, losses: DrivingLosses, place: Place) -> None:
         """A line, or a sigmoid, of one loss."""
-        k = self._worth_of_losses(design)
+        k = self._slopes_of_losses(design)
         eta, shared, own = self._of_one_loss(design, losses, k)
         items = sample("phi", self.phi)
         if self.scores == "sigmoid":

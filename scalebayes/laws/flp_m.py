@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     from scalebayes.model.design import Design
     from scalebayes.model.discrepancy import Place
-    from scalebayes.model.losses import Drive
+    from scalebayes.model.losses import DrivingLosses
 
 
 def domain_law(c: Array, log_share: Array, a1: Array, a2: Array) -> Array:
@@ -72,7 +72,7 @@ class FlpM(TwoSteps):
     Attributes:
         scores: `monotone`, performance falls with every loss, or a `network` of the losses.
         hidden: Hidden units of the network.
-        checkpoints: Whether models of one run are checkpoints of it.
+        checkpoints: Whether the table may hold several checkpoints of a run.
         floor: `learned` around the chance level, or `known`, the chance level itself.
         ceiling: `one`, or `learned`.
         link: `logistic`, or `monotone` with one trainable bend a benchmark.
@@ -226,7 +226,7 @@ class FlpM(TwoSteps):
         )
         return Curve(log_loss, -total, jnp.exp(sample("psi", self.psi) * u))
 
-    def _scores(self, design: Design, losses: Drive, place: Place) -> None:
+    def _scores(self, design: Design, losses: DrivingLosses, place: Place) -> None:
         """Performance from several losses."""
         x = losses.relative - 1
         eta, steep = (
@@ -246,7 +246,7 @@ class FlpM(TwoSteps):
 
     def _falling(self, design: Design, x: Array) -> tuple[Array, Array]:
         """Abilities that fall with every loss, (model, benchmark), and slopes (benchmark, model, domain)."""
-        k, uneven = self._worth_of_losses(design), sample("uneven", self.uneven)
+        k, uneven = self._slopes_of_losses(design), sample("uneven", self.uneven)
         with (
             plate("benchmark", len(design.labels("benchmark")), dim=-2),
             plate("domain", x.shape[1], dim=-1),

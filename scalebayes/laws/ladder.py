@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
     from scalebayes.model.design import Design
     from scalebayes.model.discrepancy import Place
-    from scalebayes.model.losses import Curve, Drive
+    from scalebayes.model.losses import Curve, DrivingLosses
 
 
 @register
@@ -62,7 +62,7 @@ class Ladder(OneLoss):
         feature: The loss that drives accuracy: `task`, for each benchmark the domain of its own name,
             or the name of one domain for all.
         inputs: `params_tokens`, or `flops`: training compute in place of size and tokens.
-        checkpoints: Whether models of one run are checkpoints of it.
+        checkpoints: Whether the table may hold several checkpoints of a run.
         floor: `learned` around the chance level, or `known`, the chance level itself.
         ceiling: `one`, or `learned`.
         link: `logistic`, or `monotone` with one trainable bend a benchmark.
@@ -116,8 +116,8 @@ class Ladder(OneLoss):
             return super()._ratio(n_domain)
         return jnp.array([[0.5], [-0.5]]) * of_domains("r", self.r, self.spread_r, n_domain)
 
-    def _scores(self, design: Design, losses: Drive, place: Place) -> None:
+    def _scores(self, design: Design, losses: DrivingLosses, place: Place) -> None:
         """A sigmoid of one loss."""
-        k = self._worth_of_losses(design)
+        k = self._slopes_of_losses(design)
         eta, shared, own = self._of_one_loss(design, losses, k)
         self.observe(eta, self.response(design), design, shared, own, items=sample("phi", self.phi))

@@ -1,4 +1,4 @@
-"""Loadings known up to a rotation: lower triangular matrices, and what a rotation leaves unchanged."""
+"""Loadings identified up to a rotation: lower triangular matrices, and rotation-invariant quantities."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def lower_triangular(
     Args:
         free: Normal entries, in the order of `free_entries`, shape (free_loading,).
         leading: Squares of the other diagonal entries over scale^2, shape (skill - 1,); None for one skill.
-        scale: Standard deviation of the entries before the rotation was taken out.
+        scale: Standard deviation of the entries of a full matrix of loadings with the same prior.
         n_benchmark: Number of benchmarks.
         n_skill: Number of skills.
     """
@@ -59,11 +59,11 @@ def invariants_of_loadings(
 ) -> list[Invariant]:
     """Logs of the lengths of the rows of the loadings, and cosines of the angles between them.
 
-    They determine Lam Lam', which is all that a rotation leaves unchanged.
+    Together they determine Lam Lam', the maximal invariant of the loadings under rotations.
 
     Args:
         lam: Draws of the loadings, shape (draw, benchmark, skill).
-        sampled: The sampled sites behind them.
+        sampled: The sampled sites that the loadings depend on.
         benchmarks: Names of the benchmarks.
     """
     length = np.linalg.norm(lam, axis=2)

@@ -1,4 +1,4 @@
-"""Losses between the two steps of a law: the curve of step 1, and the losses that drive step 2."""
+"""Losses between the two steps of a law: the curve of step 1, and the losses that enter step 2."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ if TYPE_CHECKING:
 
 
 class Curve(NamedTuple):
-    """Step 1 without what it leaves out.
+    """The curve of step 1, without discrepancies and run effects.
 
     Attributes:
         log_loss: Log loss, shape (model, domain).
-        worth: What one more unit of log C does to it, negative, shape (domain,).
-        noisier: Factor of the noise of single losses, shape (model, 1), or 1.
+        slope: Derivative of log loss in log C at the middle of the data, negative, shape (domain,).
+        noise_factor: Factor of the noise of single losses, shape (model, 1), or 1.
     """
 
     log_loss: Array
-    worth: Array
-    noisier: Array | float = 1.0
+    slope: Array
+    noise_factor: Array | float = 1.0
 
 
-class Drive(NamedTuple):
-    """Losses as step 2 sees them: observed ones as they are, the others as step 1 has them.
+class DrivingLosses(NamedTuple):
+    """Losses that enter step 2: observed values, and predictions of step 1 where a loss is missing.
 
     Attributes:
         relative: Losses as multiples of L0, shape (model, domain).
-        own: Standard deviation of the log of each, zero where observed, shape (model, domain).
-        shared: What a model's shared deviation does to the log of each, zero where observed, shape
-            (deviation, model, domain).
+        own: Standard deviation of each log loss, zero where observed, shape (model, domain).
+        shared: Change of each log loss per unit of a deviation that the losses of a model share, zero where
+            observed, shape (deviation, model, domain).
     """
 
     relative: Array
@@ -42,13 +42,13 @@ class Drive(NamedTuple):
     shared: Array
 
 
-def drive(design: Design, losses: Noisy) -> Drive:
-    """Losses as step 2 sees them."""
+def driving_losses(design: Design, losses: Noisy) -> DrivingLosses:
+    """Combine observed losses with predictions of the missing ones, given the observed losses of each model."""
     cell = design.loss_model, design.loss_domain
     seen = jnp.zeros(losses.expected.shape, bool).at[cell].set(design.loss_observed)
-    given = losses.given(design.log_loss)  # what a model's observed losses say of the others
+    given = losses.given(design.log_loss)
     log_loss = jnp.where(seen, given.expected.at[cell].set(design.log_loss), given.expected)
-    return Drive(
+    return DrivingLosses(
         jnp.exp(log_loss - design.reference.log_loss0),
         jnp.where(seen, 0.0, losses.sd),
         jnp.where(seen, 0.0, given.shared),
