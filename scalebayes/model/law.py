@@ -114,7 +114,7 @@ class Law:
         """
 
     def reflection(self, design: Design) -> dict[str, np.ndarray]:
-        """Signs by site, 1 or -1, of a reflection that leaves the posterior density unchanged; empty if there is none."""
+        """Signs by site, 1 or -1, of a reflection that leaves the posterior unchanged; empty if there is none."""
         return {}
 
     def drivers(self, design: Design) -> np.ndarray | None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from jax import Array
 
 LENGTH = site(
-    "benchmark", phrase="loadings: what skills are worth on a benchmark", informed_by="families"
+    "benchmark", phrase="loadings: effect of all skills on a benchmark", informed_by="families"
 )
 ANGLE = site(
     "benchmark", "with",
