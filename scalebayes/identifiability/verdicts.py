@@ -27,7 +27,7 @@ from arviz_stats import psense
 from scalebayes.identifiability.contraction import HALF, contraction, directions, pairs
 from scalebayes.identifiability.prior_and_posterior import side_by_side
 from scalebayes.identifiability.remedies import OF_INPUT, Seen, lacking, listed, remedy
-from scalebayes.inference.diagnostics import CONSTANT
+from scalebayes.inference.diagnostics import MAX_RANGE_OF_CONSTANT
 from scalebayes.inference.draws import evenly
 from scalebayes.model.law import prior_of
 
@@ -185,14 +185,18 @@ def _elements(draws: Draws) -> pd.DataFrame:
 def _sensitivities(draws: Draws) -> dict[str, np.ndarray]:
     """Prior and likelihood sensitivity of every parameter; NaN for effects of families and models."""
     found = {k: np.full(len(draws.elements), np.nan) for k in ("prior", "likelihood")}
-    varies = np.ptp(draws.posterior, axis=0) > CONSTANT  # the angle of a single skill does not
+    varies = (
+        np.ptp(draws.posterior, axis=0) > MAX_RANGE_OF_CONSTANT
+    )  # the angle of a single skill does not
     for _, own in draws.elements[~draws.elements["local"]].groupby("site", sort=False):
         at = own.index[varies[own.index]]
         known = [draws.log_prior[k] for k in own["sampled"].iloc[0]]
         log_prior = np.sum(known, axis=0)
         for component, density in (("prior", log_prior), ("likelihood", draws.log_likelihood)):
             found[component][own.index] = 0.0
-            if len(at) and np.ptp(density) > CONSTANT:  # that of a uniform prior is not
+            if (
+                len(at) and np.ptp(density) > MAX_RANGE_OF_CONSTANT
+            ):  # that of a uniform prior is not
                 group = {
                     "posterior": {"x": draws.posterior[None, :, at]},
                     f"log_{component}": {"all": density[None]},

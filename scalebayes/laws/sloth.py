@@ -7,7 +7,7 @@ With model i of family f, benchmark j, skill k and inputs x_i = (log N, log D, h
     mu_ij    = gamma_j + (1 - gamma_j) link_j(eta_ij)    expected score; `scalebayes.model.curves` has the link
     y_ij     ~ Normal(mu_ij + mu'_ij sum_k lam_jk t_ik, sd_ij)    mu' is the derivative in eta
 
-The paper estimates alpha, beta, lam and gamma by least squares, with a logistic or a neural link. Here
+The paper estimates alpha, beta, lam and gamma as single numbers, with a logistic or a neural link. Here
 families are drawn from a population:
 
     alpha_fk ~ Normal(0, 1)               the spread of families is the unit of a skill

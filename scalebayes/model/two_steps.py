@@ -54,7 +54,7 @@ class TwoSteps(ScoreLaw):
     )
     kappa: dist.Distribution = prior(
         lambda: dist.LogNormal(-2.3, 0.7),
-        "random effects and settings of a run equal a change of compute by a tenth",
+        "run-to-run variation equals a change of compute by a tenth",
         site(phrase="spread of run effects, in log compute", informed_by="losses"),
     )
     tame: dist.Distribution = prior(
