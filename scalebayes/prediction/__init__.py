@@ -1,4 +1,4 @@
-"""From a fit to joint predictive draws: known and new families, conditioning, curves, averages, simulation."""
+"""Predictions of a fit: joint predictive draws, conditioning on new families, curves, averages, simulation."""
 
 from scalebayes.prediction.averages import Average
 from scalebayes.prediction.averaging import average, fit_average

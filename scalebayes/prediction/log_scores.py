@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import logsumexp
 
-from scalebayes.prediction.designs import asked
+from scalebayes.prediction.designs import design_of_scores
 from scalebayes.prediction.pointwise import at_cells
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 def log_score(
     fit: Fit, observations: Observations, *, new_families: Sequence[str] = (), seed: int = 0
 ) -> pd.DataFrame:
-    """Log predictive density of scores that the fit has not seen, each on its own.
+    """Marginal log predictive density of each score that the fit has not seen.
 
-    Where the fit has seen other scores of the same model, the density is given these.
+    It is conditional on other scores of the same model that the fit has seen.
 
     Args:
         fit: The fit.
@@ -33,9 +33,9 @@ def log_score(
         seed: Seed of the effects of new families.
 
     Returns:
-        The table of scores with a column log_score.
+        The table of scores with a column log_score, in nats.
     """
-    density = at_cells(fit, asked(fit, observations, new_families), seed)["log_density"]
+    density = at_cells(fit, design_of_scores(fit, observations, new_families), seed)["log_density"]
     flat = density[..., : len(observations.scores)].reshape(-1, len(observations.scores))
     return observations.scores.assign(log_score=logsumexp(flat, axis=0) - np.log(len(flat)))
 
@@ -43,10 +43,11 @@ def log_score(
 def joint_log_score(
     fit: Fit, observations: Observations, *, new_families: Sequence[str] = (), seed: int = 0
 ) -> float:
-    """Log predictive density of scores that the fit has not seen, all together.
+    """Joint log predictive density of scores that the fit has not seen, in nats.
 
-    For the arguments see `log_score`, whose sum this is only where scores err apart.
+    It differs from the sum of `log_score` because prediction errors are correlated. For the arguments see
+    `log_score`.
     """
-    design = asked(fit, observations, new_families)
+    design = design_of_scores(fit, observations, new_families)
     joint = at_cells(fit, design, seed, joint=True)["joint_log_density"]
     return float(logsumexp(joint) - np.log(joint.size))

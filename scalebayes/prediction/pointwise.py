@@ -11,7 +11,7 @@ from numpyro import handlers
 
 from scalebayes.inference.compilation import compiled
 from scalebayes.model.effects import local_dim
-from scalebayes.prediction.new_levels import given, positions
+from scalebayes.prediction.new_levels import at_draw, positions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,16 +30,20 @@ def at_cells(
     typical: bool = False,
     level: np.ndarray | None = None,
 ) -> dict[str, Any]:
-    """Means, observations and log densities at the cells of a design, shape (chain, draw, cell).
+    """Evaluate predictive quantities at the cells of a design, each of shape (chain, draw, cell).
 
     Args:
         fit: The fit.
         design: The cells.
-        seed: Seed of what is drawn.
-        joint: Whether the joint density of what is not observed is among them.
-        typical: Whether a new run is one like the others, and has no luck of its own.
-        level: Levels of scores, NaN where there is none, shape (score_obs,): the probabilities to exceed them
-            are among them, of each as `above` and of all of a model as `all_above`.
+        seed: Seed of effects of new labels and of replicated values.
+        joint: Whether to compute the joint density of the unobserved scores.
+        typical: Whether to set the effects of new runs to their population means.
+        level: Levels of scores, NaN for none, shape (score_obs,). If given, also compute the probabilities of
+            exceeding them: `above` for each score, and `all_above` for all scores of a model.
+
+    Returns:
+        For scores: score (mean and score, a new evaluation), log_density, and on request joint_log_density, above
+        and all_above. For losses: loss, likewise.
     """
     typical = typical and any(local_dim(fit.law, str(k)) == "run" for k in fit.tree["log_prior"])
     sizes = fit.tree["posterior"].sizes
@@ -54,7 +58,7 @@ def at_cells(
 @compiled(2)
 def _predictor(law: Law, joint: bool = False, typical: bool = False) -> Callable[..., Any]:
 
-    def like_others(site: Any) -> Any:
+    def at_population_mean(site: Any) -> Any:
         run = local_dim(law, site["name"]) == "run"
         return jnp.broadcast_to(site["fn"].mean, site["fn"].shape()) if run else None
 
@@ -66,8 +70,8 @@ def _predictor(law: Law, joint: bool = False, typical: bool = False) -> Callable
         level: Any = None,
     ) -> Any:
         effects, noise, noise_of_losses = jax.random.split(key, 3)
-        fill = like_others if typical else None
-        model = handlers.seed(given(law, draw, position, fill), effects)
+        fill = at_population_mean if typical else None
+        model = handlers.seed(at_draw(law, draw, position, fill), effects)
         trace = handlers.trace(model).get_trace(design)
         found = {}
         if "score" in trace:
@@ -79,8 +83,8 @@ def _predictor(law: Law, joint: bool = False, typical: bool = False) -> Callable
                 found["above"] = score.above(level)
                 found["all_above"] = score.all_above(level, noise)
             if joint:
-                asked = score.observing(~jnp.asarray(design.observed))
-                found["joint_log_density"] = asked.log_prob(design.score)
+                unseen = score.observing(~jnp.asarray(design.observed))
+                found["joint_log_density"] = unseen.log_prob(design.score)
         if "loss" in trace:
             losses = trace["loss"]["fn"]
             again = losses.given(design.log_loss).sample(noise_of_losses)

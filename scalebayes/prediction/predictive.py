@@ -1,4 +1,4 @@
-"""predict: a fit and models that need not exist yet to joint predictive draws and their intervals."""
+"""predict, predictive_draws: predictions of models, existing or planned, with intervals."""
 
 from __future__ import annotations
 
@@ -33,34 +33,32 @@ def predict(
     new_families: Sequence[str] = (),
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Predictive intervals for models on every benchmark, or every loss domain, of a fit.
+    """Predict models on every benchmark, or every loss domain, of a fit, with intervals.
 
-    A model of the fit, by its name, family, size and tokens, is predicted as it will score once more:
-    its deviation from its family is known from the scores that the fit has seen of it.
+    For a model of the fit (same name, family, size, tokens and covariates) a new evaluation is predicted: its
+    deviation from its family is conditional on its seen scores.
 
     Args:
         fit: The fit, or an average of fits.
-        models: One row a model with columns model, family, params (N, a count) and tokens (D, a
-            count); optionally lineage. A missing token count is averaged over. Or observations, of
-            which the models and their mixtures are taken and nothing else. A model of the fit that
-            comes without a mixture has the one that the fit knows.
-        of: `score`, or `loss` of a law that has losses.
+        models: One row per model with columns model, family, params (N, a count), tokens (D, a count), the law's
+            covariates, and optionally lineage. A missing token count is averaged over. Or observations, of which
+            only models and mixtures are used. A model of the fit without a mixture has the one in the fit.
+        of: `score`, or `loss` for a law with losses.
         prob: Probabilities of the central intervals.
-        kind: `score`, the score that an evaluation will show, or `mean`, what the law expects of a
-            typical model of that family, size and tokens: without the noise of evaluations and of
-            single models.
-        new_families: Families that are meant to be new though a known one has a similar name.
+        kind: `score`, the result of an evaluation, or `mean`, the expected score of a typical model of that
+            family, size and tokens, without the noise of evaluations and of single models.
+        new_families: New families whose names resemble those of known ones.
         seed: Seed of the predictive draws.
 
     Returns:
-        One row a model and benchmark (or domain): model, family, benchmark, kind (`known family`,
-        or `new family`: drawn from the population of families), mean, median, sd, and lower_p and
-        upper_p in percent for each probability, such as lower_90.
+        One row per model and benchmark (or domain): model, family, benchmark, kind (`known family`, or
+        `new family`, drawn from the population of families), mean, median, sd, and for each probability the ends
+        of the interval, such as lower_90 and upper_90. Scores are in [0, 1], losses in the table's units.
 
     Raises:
-        ValueError: If a family is unknown and looks like a misspelling, a model of the fit comes with
-            another mixture, or an argument is off.
-        ObservationsError: If the table of models is.
+        ValueError: If the name of an unknown family resembles a known one, a model of the fit has another mixture than
+            in the fit, or an argument is out of range.
+        ObservationsError: If the table of models is invalid.
     """
     if not prob or not all(0 < p < 1 for p in prob):
         raise ValueError(f"prob must be probabilities between 0 and 1, but is {prob!r}")
@@ -85,7 +83,7 @@ def predict(
 
 
 def summary(draws: np.ndarray, prob: Sequence[float] = (0.5, 0.9)) -> dict[str, np.ndarray]:
-    """Mean, median, sd and central intervals of draws, shape (row, sample), as columns."""
+    """Summarise draws by mean, median, sd and central intervals."""
     columns = {
         "mean": draws.mean(axis=-1),
         "median": np.median(draws, axis=-1),
@@ -108,15 +106,15 @@ def predictive_draws(
     new_families: Sequence[str] = (),
     seed: int = 0,
 ) -> xr.Dataset:
-    """Joint predictive draws over models and benchmarks, or loss domains.
+    """Draw from the joint predictive distribution of models and benchmarks, or loss domains.
 
-    Draws belong together: averages over benchmarks, differences of models and probabilities of
-    joint events follow from them. For the arguments and errors see `predict`.
+    Averages over benchmarks, differences between models and probabilities of joint events can be computed draw
+    by draw. For the arguments and errors see `predict`.
 
     Returns:
         Dataset with `score` of dims (chain, draw, model, benchmark), or `loss` with domain in place of
         benchmark, and the family of each model as a coordinate. The draws of an average are in one
-        chain, its laws one after the other.
+        chain, law after law, in proportion to the weights.
     """
     drawn = {
         name: _draws(part, models, of, kind, new_families, seed) for name, part, _ in fit.parts
@@ -139,7 +137,7 @@ def _draws(
         raise ValueError(f"kind must be 'score' or 'mean', but is {kind!r}")
     if of not in CELL or of not in fit.tree["log_likelihood"]:
         raise ValueError(
-            f"of must be one of what the law has been fitted to, "
+            f"of must be a quantity that the law was fitted to, "
             f"{quoted(fit.tree['log_likelihood'].data_vars)}, but is {of!r}"
         )
     design = design_of_models(fit, models, new_families)
@@ -165,7 +163,7 @@ def _draws(
 
 
 def _mixed(parts: dict[str, xr.Dataset], weights: dict[str, float]) -> xr.Dataset:
-    """Draws of several laws, each with its share of the number that the first has."""
+    """Concatenate draws of several laws in proportion to their weights."""
     stacked = {k: v.stack(sample=("chain", "draw")).reset_index("sample") for k, v in parts.items()}
     rows = shares(weights, {k: v.sizes["sample"] for k, v in stacked.items()})
     chosen = [part.isel(sample=rows[name]) for name, part in stacked.items()]

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def posterior_predictive(fit: Fit, *, seed: int = 0) -> Fit:
-    """Replicate the scores that a fit has seen, to compare them with the observed ones.
+    """Replicate the scores of a fit, for posterior predictive checks.
 
-    Each replicate has the fitted effects of families and deviations of models; what is drawn anew is
-    the noise of each score.
+    A replicate has the fitted effects of families and deviations of models; the noise of each score is drawn
+    anew.
 
     Args:
         fit: The fit.
@@ -32,7 +32,9 @@ def posterior_predictive(fit: Fit, *, seed: int = 0) -> Fit:
         ValueError: If the fit has no scores.
     """
     if "score" not in fit.tree["log_likelihood"]:
-        raise ValueError("the fit is of losses alone: it has no scores to replicate")
+        raise ValueError(
+            "the fit is of losses alone and has no scores to replicate: use a fit with scores"
+        )
     seen = np.asarray(fit.design.observed)
     observed = fit.tree["log_likelihood"].to_dataset()
     values = at_cells(fit, fit.design, seed)["score"]["score"][..., seen]

@@ -1,4 +1,4 @@
-"""two_steps: loss along training compute, score along the loss, and both in a row."""
+"""two_steps: loss along training compute, score along the loss, and score along training compute."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 
 class Steps(NamedTuple):
-    """The two steps of a law of losses for one benchmark, and both in a row.
+    """Curves of the two steps of a law with losses for one benchmark, and of their composition.
 
     Attributes:
-        loss: Step 1, the loss along training compute: what `trajectory` gives.
-        accuracy: Step 2, the score along the loss: family, benchmark, domain, loss, and then as `loss`.
-        chained: The score along training compute: what `trajectory` gives.
-        points: model, family, benchmark, domain, params, tokens, flops, loss, unit, score, held_out.
+        loss: Step 1, the loss along training compute; columns as in `trajectory`.
+        accuracy: Step 2, the score along the loss: family, benchmark, domain, loss, mean, median, sd, intervals.
+        chained: Both steps, the score along training compute; columns as in `trajectory`.
+        points: Observed values: model, family, benchmark, domain, params, tokens, flops, loss, unit, score, held_out.
     """
 
     loss: pd.DataFrame
@@ -51,10 +51,10 @@ def two_steps(
     prob: Sequence[float] = (0.5, 0.9),
     seed: int = 0,
 ) -> Steps:
-    """Loss along training compute, score along the loss, and both in a row.
+    """Predict the loss along training compute, the score along the loss, and the score along training compute.
 
-    Step 2 is taken at given losses, as if a model with such a loss had been measured: of the law's
-    uncertainty it has that of the second step alone.
+    Step 2 conditions on losses as if they had been observed. Its intervals hold the uncertainty of the second
+    step alone.
 
     Args:
         fit: A fit of a law in which one loss drives each benchmark, `Ladder` or `Flp`.
@@ -68,14 +68,14 @@ def two_steps(
         seed: Seed of the predictive draws.
 
     Raises:
-        ValueError: If the law has no such steps, the benchmark is unknown, or as for `trajectory`.
+        ValueError: If the law does not have one loss per benchmark, the benchmark is unknown, or as for `trajectory`.
     """
     drivers = fit.law.drivers(fit.design) if len(fit.parts) == 1 else None
     if drivers is None:
         laws = " and ".join(part.name for part in fit.parts)
         raise ValueError(
             "two_steps needs a fit of one law in which one loss drives each benchmark, such as Ladder or Flp, "
-            f"but got one of {laws}: fit such a law, or draw trajectory()"
+            f"but got one of {laws}: fit such a law, or use trajectory()"
         )
     [benchmark] = chosen_labels(fit, "benchmark", benchmark)
     j = fit.design.labels("benchmark").index(benchmark)
@@ -104,7 +104,7 @@ def two_steps(
 
 
 def _at_losses(fit: Fit, rows: pd.DataFrame, kind: Kind, seed: int) -> np.ndarray:
-    """Draws of scores of models of a family and a loss, the same on all domains.
+    """Draws of the scores of models with a given family and loss, the same loss on all domains.
 
     Args:
         fit: A fit of a law whose second step sees losses only.
@@ -115,7 +115,7 @@ def _at_losses(fit: Fit, rows: pd.DataFrame, kind: Kind, seed: int) -> np.ndarra
     Returns:
         Shape (sample, row, benchmark).
     """
-    n0, d0, _ = np.exp(fit.reference.middle)  # of no account where the loss is known
+    n0, d0, _ = np.exp(fit.reference.middle)  # without effect, as the losses are observed
     models = rows[["family"]].assign(
         model=new_names(fit.observations.models, len(rows)), params=n0, tokens=d0
     )
@@ -128,7 +128,7 @@ def _at_losses(fit: Fit, rows: pd.DataFrame, kind: Kind, seed: int) -> np.ndarra
 
 
 def _both(fit: Fit, benchmark: str, domain: str) -> pd.DataFrame:
-    """Scores on a benchmark and losses on a domain, side by side; NaN where one is missing."""
+    """Observed scores on a benchmark and losses on a domain in one table; NaN where one is missing."""
     scores, losses = measured(fit), measured(fit, of="loss")
     keys = description_columns(fit.observations.covariates)
     table = scores[scores["benchmark"] == benchmark].merge(

@@ -1,4 +1,4 @@
-"""trajectory: what a fit expects along a curve through (N, D), and beside it what was measured.
+"""trajectory: predictions along a curve through (N, D); measured: observed values for comparison.
 
 References:
     Training compute-optimal large language models (6 N D; about 20 tokens per parameter),
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 Along = Literal["params", "tokens", "flops"]
 
-MOST = 3e7
-"""Draws times cells of one call of `predict`, some 240 MB for each of its arrays."""
+MAX_VALUES_PER_CALL = 3e7
+"""Largest number of draws times cells in one call of `predict`: about 240 MB per array."""
 
 TOKENS_PER_PARAM = 20.0
-"""Where a family's own are not known: about the compute-optimal ratio."""
+"""Tokens per parameter of a family without token counts: about the compute-optimal ratio."""
 
 
 def trajectory(
@@ -51,34 +51,34 @@ def trajectory(
     covariates: Mapping[str, float | str] | None = None,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Predictive intervals of families along size, tokens or training compute.
+    """Predict families along size, tokens or training compute, with intervals.
 
-    Each point is a model not yet trained, predicted as by `predict`; training FLOPs are 6 N D.
+    Each point is a new model, predicted as by `predict`. Training FLOPs are 6 N D.
 
     Args:
         fit: The fit, or an average of fits.
         families: One family or several.
-        along: What changes: `params`, at a fixed number of tokens; `tokens`, at a fixed number of
-            parameters; or `flops`, at a fixed number of tokens per parameter.
-        fixed: What stays the same, a count or tokens per parameter. By default that of each family's
-            largest model whose tokens are known. Where no tokens of a family are known, they are
-            averaged over along `params`, as `predict` does, and 20 per parameter along `flops`. A
-            family that is not in the fit takes after all models that are.
+        along: The varying quantity: `params`, at a fixed token count; `tokens`, at a fixed size; or `flops`, at a
+            fixed ratio of tokens to parameters.
+        fixed: The fixed quantity, a count or tokens per parameter. By default that of each family's largest model
+            with known tokens. If no token count of a family is known, tokens are averaged over along `params`, as
+            in `predict`, and are 20 per parameter along `flops`. For a family outside the fit, the defaults are
+            those of all models.
         span: Both ends of the curve, counts. By default from half the smallest to twice the largest
             of the families' models.
         points: Number of points, evenly spaced in the logarithm.
         on: Benchmarks (domains for losses) to keep; by default all.
         of: `score`, or `loss` of a law that has losses.
-        kind: As in `predict`: `score`, what a measurement will show, or `mean`, what the law expects.
+        kind: As in `predict`: `score`, the result of an evaluation, or `mean`, its expectation.
         prob: Probabilities of the central intervals.
         new_families: As in `predict`.
-        covariates: Covariates along the curves, by name; those left out are those of each family's largest model.
+        covariates: Covariates along the curves, by name; by default those of each family's largest model.
         seed: Seed of the predictive draws.
 
     Returns:
-        One row a family, point and benchmark (or domain): family, params, tokens and flops (NaN where
+        One row per family, point and benchmark (or domain): family, params, tokens and flops (NaN where
         averaged over), benchmark, and then as in `predict`: kind, mean, median, sd, lower_p, upper_p.
-        Its `attrs` tell the number of draws, and the kind.
+        Its `attrs` hold the number of draws and the kind.
 
     Raises:
         ValueError: As for `predict`, or if a benchmark is unknown, or a number is not positive.
@@ -93,7 +93,7 @@ def trajectory(
         grid[name] = [of_family[f][name] for f in grid["family"]]
     declared = {name: own.observations.covariates[name] for name in names}
     n_draws = own.tree["posterior"].sizes["chain"] * own.tree["posterior"].sizes["draw"]
-    n = max(1, int(MOST / (n_draws * points * len(own.design.labels(column)))))
+    n = max(1, int(MAX_VALUES_PER_CALL / (n_draws * points * len(own.design.labels(column)))))
     groups = [families[i : i + n] for i in range(0, len(families), n)]
     table = pd.concat(
         predict(
@@ -110,18 +110,18 @@ def trajectory(
 
 
 def measured(fit: Fitted, *, of: Quantity = "score") -> pd.DataFrame:
-    """What was measured of the models of a fit, held-out ones included.
+    """List the observed scores or losses of a fit, held-out ones included.
 
     Args:
         fit: The fit, or an average of fits.
         of: `score`, or `loss`.
 
     Returns:
-        One row a score (or loss): model, family, params, tokens, flops, benchmark, score and
+        One row per score (or loss): model, family, params, tokens, flops, benchmark, score and
         held_out (or domain, loss, unit and held_out).
 
     Raises:
-        ValueError: If `of` is neither.
+        ValueError: If `of` is neither `score` nor `loss`.
     """
     if of not in CELL:
         raise ValueError(f"of must be one of {quoted(CELL)}, but is {of!r}")
@@ -144,7 +144,7 @@ def _grid(
     span: tuple[float, float] | None,
     points: int,
 ) -> pd.DataFrame:
-    """Models to predict: family, model, params, tokens, flops; names are none of the fit's."""
+    """Models to predict: family, model, params, tokens, flops; the names are unused in the fit."""
     if along not in get_args(Along):
         raise ValueError(f"along must be one of {quoted(get_args(Along))}, but is {along!r}")
     if not families:
@@ -176,7 +176,7 @@ def _grid(
 
 
 def _own(models: pd.DataFrame, along: Along) -> float:
-    """What stays the same along a curve of these models."""
+    """Default of the fixed quantity along a curve of these models."""
     known = models.dropna(subset="tokens")
     largest = (known if len(known) else models).sort_values(["params", "tokens"]).iloc[-1]
     params, tokens = float(largest["params"]), float(largest["tokens"])
@@ -185,7 +185,7 @@ def _own(models: pd.DataFrame, along: Along) -> float:
 
 
 def chosen_labels(fit: Fit, column: str, on: str | Sequence[str] | None) -> list[str]:
-    """Benchmarks, or domains, that are asked for."""
+    """The chosen benchmarks, or domains; all by default."""
     known = fit.design.labels(column)
     chosen = list(known) if on is None else [on] if isinstance(on, str) else list(on)
     if unknown := [name for name in chosen if name not in known]:

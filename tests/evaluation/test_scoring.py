@@ -191,7 +191,7 @@ def log_scores(
 
     with jax.enable_x64(True):
         found = {k: np.asarray(v)[None] for k, v in jax.vmap(densities)(jnp.array(means)).items()}
-    monkeypatch.setattr(densities_of_scores, "asked", lambda *_: None)
+    monkeypatch.setattr(densities_of_scores, "design_of_scores", lambda *_: None)
     monkeypatch.setattr(densities_of_scores, "at_cells", lambda *_, **__: found)
     fit: Any = None  # what it would give is given above
     marginal = sb.log_score(fit, observations)["log_score"].to_numpy()

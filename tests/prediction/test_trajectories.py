@@ -78,7 +78,7 @@ def test_many_families_are_predicted_in_parts(
 
     monkeypatch.setattr(trajectories, "predict", predicted)
     whole = sb.trajectory(fitted, ["f0", "f1", "f2"], points=3)
-    monkeypatch.setattr(trajectories, "MOST", 2 * 500 * 3 * 4)
+    monkeypatch.setattr(trajectories, "MAX_VALUES_PER_CALL", 2 * 500 * 3 * 4)
     pd.testing.assert_frame_equal(sb.trajectory(fitted, ["f0", "f1", "f2"], points=3), whole)
     assert asked == [["f0", "f1", "f2"], ["f0", "f1"], ["f2"]]
     assert len(whole) == 3 * 3 * 2
