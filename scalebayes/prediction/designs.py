@@ -97,7 +97,7 @@ def covariates_of(
         if name not in values:
             if own.empty:
                 raise ValueError(
-                    f"the family {family!r} is not in the fit, but its law uses the covariate {name!r}: give one, as in "
+                    f"the family {family!r} is not in the fit, but the law uses the covariate {name!r}: give it, as in "
                     f"covariates={{{name!r}: ...}}"
                 )
             values[name] = own[name].iloc[-1]
