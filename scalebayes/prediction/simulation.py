@@ -13,7 +13,7 @@ from numpyro import handlers
 from scalebayes.inference.compilation import compiled, make_room
 from scalebayes.inference.tree import make_tree
 from scalebayes.model import design as designs
-from scalebayes.model.covariates import declarations
+from scalebayes.model.requirements import declarations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
