@@ -182,8 +182,8 @@ def _simulator(law: Law) -> Callable[..., Any]:
             trace = handlers.trace(handlers.seed(given(law, draw, position), effects)).get_trace(
                 design
             )
-        score = trace["score"]["fn"].given(design.score).sample(noise)
-        mu = trace["mu"]["value"][design.score_model, design.score_benchmark]
-        return mu, jnp.clip(score, 0.0, 1.0), log_loss
+        scores = trace["score"]["fn"]
+        observed = scores.given(design.score).sample(noise)
+        return scores.mean[scores.cell], jnp.clip(observed, 0.0, 1.0), log_loss
 
     return one
