@@ -13,8 +13,8 @@ from scipy.special import logsumexp
 from scalebayes.evaluation.bridge import effective_draws
 from scalebayes.inference.draws import evenly, shares
 from scalebayes.inference.posterior import Fitted, described
-from scalebayes.prediction.designs import asked
-from scalebayes.prediction.predictive import at_cells
+from scalebayes.prediction.designs import design_of_scores
+from scalebayes.prediction.pointwise import at_cells
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -94,7 +94,9 @@ def _held_out(
         _check_unseen(fit, observations)
         if not len(observations.scores):
             raise ValueError("the observations have no scores, with which predictions are compared")
-    design = fit.design if observations is None else asked(fit, observations, new_families)
+    design = (
+        fit.design if observations is None else design_of_scores(fit, observations, new_families)
+    )
     found = at_cells(fit, design, seed, joint=True)
     rows = np.flatnonzero(~np.asarray(design.observed))
     draws = found["score"]["score"].reshape(-1, len(design.score))[:, rows]

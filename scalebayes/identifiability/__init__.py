@@ -1,4 +1,4 @@
-"""What the data identify and what they do not: posterior against prior, group by group."""
+"""Identifiability: comparison of posterior and prior by groups of parameters, with remedies."""
 
 from scalebayes.identifiability.verdicts import Identifiability, identifiability
 

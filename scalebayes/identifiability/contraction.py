@@ -1,17 +1,17 @@
-"""Posterior covariance against prior covariance: what the data have contracted, alone and in combination.
+"""Posterior contraction: posterior against prior covariance, of single parameters and of combinations.
 
 With variances over draws, of a single parameter
 
     contraction = 1 - var(posterior) / var(prior)
 
-In a normal model with known noise it is the data's part of the posterior's precision. A parameter may be
-uncertain because only a combination of several is known. With covariances C over draws,
+In a normal model with known noise it is the share of the data in the posterior precision. A parameter may be
+uncertain because the data identify only a combination of several. With covariances C over draws,
 
     C_posterior v = lambda C_prior v
 
 has as many solutions as there are parameters: combinations v that are uncorrelated under prior and posterior
-alike, each with contraction 1 - lambda. Along the direction C_prior v the parameters move as their
-combination changes.
+alike, each with contraction 1 - lambda. A change of a combination moves the parameters along the direction
+C_prior v.
 
 References:
     Towards a principled Bayesian workflow (posterior contraction),
@@ -31,14 +31,15 @@ from scipy.linalg import eigh
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-HALF = 0.5
-"""Contraction below which the prior tells more than the data."""
+MIN_CONTRACTION = 0.5
+"""Contraction below which the prior is more informative than the data."""
 
-CORRELATED = 0.7
-"""Correlation from which on half the variance of one parameter is that of another."""
+MIN_CORRELATION = 0.7
+"""Smallest correlation to report: one parameter explains half the variance of the other."""
 
-NAMED = 0.4
-"""Parameters that move by so much of the one that moves most, in sds of their priors, name a direction."""
+MIN_RELATIVE_MOVE = 0.4
+"""A direction is described by the parameters that move at least this much relative to the one that moves
+most, in sds of their priors."""
 
 
 def contraction(prior: np.ndarray, posterior: np.ndarray) -> np.ndarray:
@@ -54,13 +55,13 @@ def contraction(prior: np.ndarray, posterior: np.ndarray) -> np.ndarray:
 def directions(
     prior: np.ndarray, posterior: np.ndarray, names: Sequence[str], block: str = ""
 ) -> tuple[dict[str, Any], pd.DataFrame]:
-    """Directions in which the data have contracted the prior most and least.
+    """Directions of largest and smallest contraction.
 
     Args:
         prior: Draws, shape (draw, parameter).
         posterior: Draws, shape (draw, parameter).
         names: Names of the parameters.
-        block: What they are parameters of.
+        block: Name of the block of parameters.
 
     Returns:
         A row of `Identifiability.directions`, and rows of its `weights`.
@@ -79,7 +80,7 @@ def directions(
     left, v = eigh(after, before)  # from the most contracted to the least
     moves = before @ v
     alone = np.diag(after)
-    # eigenvalues of sampled covariances are spread: of directions as bad, name a single parameter
+    # sample eigenvalues are spread out: if no direction is clearly worse, report the worst single parameter
     if left[-1] < (1 + 2 * np.sqrt(2 * p / n)) * alone.max():
         moves[:, -1] = np.arange(p) == alone.argmax()
     moves = moves / moves[np.abs(moves).argmax(axis=0), np.arange(p)]
@@ -87,7 +88,7 @@ def directions(
     row = {
         "block": block,
         "parameters": p,
-        "effective_rank": int((left <= HALF).sum()),
+        "effective_rank": int((left <= MIN_CONTRACTION).sum()),
         "effective_parameters": float(gained.sum()),
         "worst_contraction": 1 - float(left[-1]),
         "worst": _in_words(moves[:, -1], names),
@@ -102,7 +103,7 @@ def directions(
 
 def _in_words(moves: np.ndarray, names: Sequence[str], most: int = 4) -> str:
     order = np.argsort(-np.abs(moves), kind="stable")
-    first, *others = [i for i in order if abs(moves[i]) >= NAMED][:most]
+    first, *others = [i for i in order if abs(moves[i]) >= MIN_RELATIVE_MOVE][:most]
     if not others:
         return f"{names[first]} alone"
     parts = [f"{names[i]} {'up' if moves[i] > 0 else 'down'}" for i in others]
@@ -113,7 +114,7 @@ def pairs(correlation: pd.DataFrame) -> pd.DataFrame:
     """Pairs of parameters that are strongly correlated, strongest first."""
     values, names = correlation.to_numpy(), correlation.columns
     one, other = np.triu_indices(len(names), 1)
-    strong = np.abs(values[one, other]) > CORRELATED
+    strong = np.abs(values[one, other]) > MIN_CORRELATION
     table = pd.DataFrame(
         {
             "one": names[one[strong]],

@@ -1,12 +1,12 @@
-"""Draws of parameters before and after the data, side by side, where the two can be compared.
+"""Draws of parameters from their priors and from the posterior, on a common scale.
 
-Before the data a parameter is what its own prior says, given the parameters above it as the posterior has
-them. For a parameter with nothing above it that is the law's prior; for a family, the population of
-families; for a slope, slopes of the size that the fit has found slopes to have. Against its marginal prior a
-slope of which the data say nothing would seem known as soon as other slopes are.
+The prior of a parameter is conditional on its hyperparameters, which have their posterior. For a parameter
+without hyperparameters it is the law's prior, for a family effect the estimated population of families.
+Compared with its marginal prior, a slope without data would seem identified as soon as the data identify the
+spread of other slopes.
 
-Sampled sites are taken to the unconstrained scale. Where values have twins that say the same, what the twins
-have in common stands in their place.
+Sampled sites are transformed to the unconstrained scale. Sites that are not identified, such as loadings, are
+replaced by invariants.
 
 Reference:
     Bayesian measures of explained variance and pooling in multilevel models (effects against their
@@ -37,25 +37,24 @@ if TYPE_CHECKING:
 
 Values = dict[str, np.ndarray]
 
-SPLIT = ("input", "family_input")
-"""Dimensions whose labels make groups of their own: what tells about size does not tell about tokens."""
+DIMS_OF_GROUPS = ("input", "family_input")
+"""Dimensions whose labels form separate groups: different data inform slopes on size and on tokens."""
 
-OF_MODELS = {dim: dim for dim in LOCAL_DIMS} | {"model_without_tokens": "model"}
-"""Column of the table of models that has the labels of a dimension."""
+COLUMN_OF_DIM = {dim: dim for dim in LOCAL_DIMS} | {"model_without_tokens": "model"}
+"""Column of the table of models with the labels of a local dimension."""
 
 
 class Draws(NamedTuple):
-    """Parameters before and after the data, on the unconstrained scale.
+    """Draws of parameters from prior and posterior, on the unconstrained scale.
 
     Attributes:
-        elements: One row a parameter: site, sampled (the sampled sites behind it), phrase, need, group (the site,
-            or its part for one input), at (labels
-            of the rest), name (site and all labels), benchmark, input, block (benchmark, domain, or shared; empty
-            for effects of families and models), local (whether it is such an effect), judged (whether it is
-            any known parameter at all).
+        elements: One row per parameter: site, sampled (the sampled sites that it depends on), phrase, need, group
+            (the site, or its part for one input), at (the other labels), name (site and all labels), benchmark,
+            input, block (benchmark, domain, or shared; empty for local effects), local (whether it is an effect
+            of a family, lineage, run or model), judged (whether it has a verdict).
         prior: Draws from each parameter's own prior, shape (draw, parameter).
         posterior: Posterior draws, shape (draw, parameter).
-        log_likelihood: Joint log likelihood of all that was seen, shape (draw,).
+        log_likelihood: Joint log likelihood of the observed scores and losses, shape (draw,).
         log_prior: Log prior of each sampled site, shape (draw,).
     """
 
@@ -67,12 +66,12 @@ class Draws(NamedTuple):
 
 
 def side_by_side(fit: Fit, models: pd.DataFrame, chosen: np.ndarray, seed: int) -> Draws:
-    """Set draws from each parameter's own prior beside posterior draws.
+    """Draw parameters from their conditional priors, and match them with posterior draws.
 
     Args:
         fit: The fit.
-        models: The models that the fit has seen; effects of others, and of their families, are left out.
-        chosen: Positions of the posterior draws to use; there will be as many of the prior.
+        models: The models seen by the fit; effects of other models and of their families are left out.
+        chosen: Indices of the posterior draws to use; there are as many prior draws.
         seed: Seed of the draws from priors.
     """
     make_room()
@@ -86,7 +85,7 @@ def side_by_side(fit: Fit, models: pd.DataFrame, chosen: np.ndarray, seed: int) 
         fit.law.invariants(values, posterior, fit.design) for values in (prior, posterior)
     )
     elements = pd.DataFrame([row for invariant in after for row in _rows(fit, invariant)])
-    effects = elements["dim"].map(lambda dim: set(models[OF_MODELS[dim]]) if dim else set())
+    effects = elements["dim"].map(lambda dim: set(models[COLUMN_OF_DIM[dim]]) if dim else set())
     kept = [
         not dim or label in shown
         for dim, label, shown in zip(elements["dim"], elements["label"], effects, strict=True)
@@ -127,7 +126,7 @@ def _program(law: Law) -> Callable[..., Any]:
 
 
 def _rows(fit: Fit, invariant: Invariant) -> list[dict[str, Any]]:
-    """Rows of `Draws.elements` for one quantity, with the dimension and label of an effect that grows with data."""
+    """Rows of `Draws.elements` for one quantity, with dimension and label of a local effect."""
     name, declared = invariant.name, invariant.site
     effect = declared.dims[0] if declared.dims and declared.dims[0] in LOCAL_DIMS else ""
     places: Iterable[Mapping[str, str]] = invariant.places or (
@@ -136,7 +135,7 @@ def _rows(fit: Fit, invariant: Invariant) -> list[dict[str, Any]]:
     )
     rows = []
     for of in places:
-        part = next((of[d] for d in SPLIT if d in of), "")
+        part = next((of[d] for d in DIMS_OF_GROUPS if d in of), "")
         block = next((f"{d} {of[d]}" for d in ("benchmark", "domain") if d in of), "shared")
         rows.append(
             {
@@ -145,7 +144,7 @@ def _rows(fit: Fit, invariant: Invariant) -> list[dict[str, Any]]:
                 "phrase": declared.phrase,
                 "need": declared.informed_by,
                 "group": f"{name}[{part}]" if part else name,
-                "at": " / ".join(label for d, label in of.items() if d not in SPLIT),
+                "at": " / ".join(label for d, label in of.items() if d not in DIMS_OF_GROUPS),
                 "name": f"{name}[{', '.join(of.values())}]" if of else name,
                 "benchmark": of.get("benchmark", ""),
                 "input": part,

@@ -1,4 +1,4 @@
-"""What a design cannot tell, whatever the law: reasons in words, and what to add."""
+"""Reasons in the design why parameters are not identified, and which data to add."""
 
 from __future__ import annotations
 
@@ -14,33 +14,34 @@ if TYPE_CHECKING:
 
     from scalebayes.inference.posterior import Fit
 
-SAME = 0.05
-"""Sizes or token counts that differ by less than 5% are one: papers round them."""
+MIN_LOG_RATIO = 0.05
+"""Smallest log ratio of distinct sizes or token counts: papers round them."""
 
-FEW_FAMILIES = 5
-"""Below so many families their spread has fewer than 4 degrees of freedom, and no upper bound to speak of."""
+MIN_GROUPS = 5
+"""Smallest number of families (benchmarks, domains, mixtures) to estimate a spread between them. With fewer it has
+less than 4 degrees of freedom, and its posterior has a long upper tail."""
 
-IN_STEP = 0.95
-"""Correlation of log N and log D within families from which on nine tenths of one are the other."""
+MAX_CORRELATION_OF_INPUTS = 0.95
+"""Within families with a larger correlation of log N and log D, nine tenths of the variance are common."""
 
-NEAR_END = 0.1
-"""A score within a tenth of the room of floor or ceiling tells where that lies."""
+MAX_DISTANCE_TO_ASYMPTOTE = 0.1
+"""Scores this close to floor or ceiling, as a share of the range between them, inform it."""
 
-WIDE = 0.5
-"""Scores that span half the room show the middle of a link and one of its bends."""
+MIN_SPAN_OF_SCORES = 0.5
+"""Scores must span this share of the range between floor and ceiling to inform the bend of a link."""
 
-DECADES = 3.0
-"""Curves of loss bend over decades: with fewer, power laws with and without an irreducible part look alike."""
+MIN_DECADES = 3.0
+"""Decades of FLOPs needed to distinguish power laws with and without an irreducible part."""
 
 
 class Seen(NamedTuple):
-    """What a fit has seen, as reasons ask for it.
+    """Summary of the data of a fit, from which reasons are derived.
 
     Attributes:
         models: The seen rows of the table of models.
-        share: Seen scores as shares of the room above chance, with columns benchmark and share.
-        domains: Loss domains that were seen.
-        mixtures: How many different mixtures the seen models have.
+        share: Seen scores as shares of the range above chance, with columns benchmark and share.
+        domains: Number of loss domains with seen losses.
+        mixtures: Number of different mixtures of the seen models.
         skills: Number of skills of the law, zero where it has none.
         constant: Covariates of the law that are the same for all seen models.
     """
@@ -54,7 +55,7 @@ class Seen(NamedTuple):
 
     @classmethod
     def by(cls, fit: Fit) -> Seen:
-        """What this fit has seen."""
+        """Summarise the data of a fit."""
         own = fit.observations
         scores, losses = own.scores[fit.seen], own.losses[fit.losses_seen]
         chance = scores["chance"].fillna(0.0)
@@ -72,30 +73,31 @@ class Seen(NamedTuple):
         )
 
     def families_with_two(self, column: str) -> int:
-        """How many families have models of two sizes, or of two token counts."""
+        """Number of families with at least two sizes, or two token counts."""
         known = self.models[["family", column]].dropna()
         logs = pd.Series(np.log(known[column].to_numpy(float)))
         span = logs.groupby(known["family"].to_numpy()).agg(np.ptp)
-        return int((span > SAME).sum())
+        return int((span > MIN_LOG_RATIO).sum())
 
-    def in_step(self) -> bool:
-        """Whether sizes and token counts of families rise together."""
+    def collinear(self) -> bool:
+        """Whether log N and log D are nearly collinear within families."""
         known = self.models[["family", "params", "tokens"]].dropna()
         logs = pd.DataFrame(np.log(known[["params", "tokens"]].to_numpy(float)))
         own = logs - logs.groupby(known["family"].to_numpy()).transform("mean")
         spread = np.sqrt((own**2).sum())
-        return bool((own[0] * own[1]).sum() > IN_STEP * spread[0] * spread[1] > 0)
+        return bool((own[0] * own[1]).sum() > MAX_CORRELATION_OF_INPUTS * spread[0] * spread[1] > 0)
 
 
 Reason = str | None
 
 
 class Need(NamedTuple):
-    """What parameters of one kind need.
+    """Data that inform parameters of one kind.
 
     Attributes:
-        lacks: The reason why a design does not tell these benchmarks (or what they are labelled by), or None.
-        add: What would tell.
+        lacks: Function of the data and the benchmarks concerned that returns the reason why they are insufficient,
+            or None.
+        add: Which data to add.
     """
 
     lacks: Callable[[Seen, Sequence[str]], Reason]
@@ -107,9 +109,9 @@ def _two(column: str, what: str) -> Callable[[Seen, Sequence[str]], Reason]:
         n, families = seen.families_with_two(column), seen.models["family"].nunique()
         if n == 0:
             return f"no family has two {what}"
-        if n < min(FEW_FAMILIES, families):
+        if n < min(MIN_GROUPS, families):
             return f"only {n} of {families} families {'has' if n == 1 else 'have'} two {what}"
-        return "within families tokens rise in step with size" if seen.in_step() else None
+        return "within families size and tokens are nearly collinear" if seen.collinear() else None
 
     return lacks
 
@@ -117,7 +119,11 @@ def _two(column: str, what: str) -> Callable[[Seen, Sequence[str]], Reason]:
 def _near(low: bool) -> Callable[[Seen, Sequence[str]], Reason]:
     def lacks(seen: Seen, at: Sequence[str]) -> Reason:
         share = seen.share.groupby("benchmark", sort=False)["share"]
-        away = share.min() > NEAR_END if low else share.max() < 1 - NEAR_END
+        away = (
+            share.min() > MAX_DISTANCE_TO_ASYMPTOTE
+            if low
+            else share.max() < 1 - MAX_DISTANCE_TO_ASYMPTOTE
+        )
         without = [b for b in at if away.get(b, False)]
         return (
             f"no score near the {'floor' if low else 'ceiling'} of {listed(without)}"
@@ -130,13 +136,13 @@ def _near(low: bool) -> Callable[[Seen, Sequence[str]], Reason]:
 
 def _span(seen: Seen, at: Sequence[str]) -> Reason:
     span = seen.share.groupby("benchmark", sort=False)["share"].agg(np.ptp)
-    narrow = [b for b in at if span.get(b, 1.0) < WIDE]
-    return f"scores span less than half the room of {listed(narrow)}" if narrow else None
+    narrow = [b for b in at if span.get(b, 1.0) < MIN_SPAN_OF_SCORES]
+    return f"scores span less than half the range of {listed(narrow)}" if narrow else None
 
 
 def _families(seen: Seen, at: Sequence[str]) -> Reason:
     n = seen.models["family"].nunique()
-    if n >= FEW_FAMILIES:
+    if n >= MIN_GROUPS:
         return None
     return "there is only one family" if n == 1 else f"there are only {n} families"
 
@@ -156,23 +162,23 @@ def _benchmarks(seen: Seen, at: Sequence[str]) -> Reason:
     n, needed = seen.share["benchmark"].nunique(), 2 * seen.skills + 1
     if n >= needed:
         return None
-    return f"{n} benchmarks cannot tell {seen.skills} skills from what is specific to each"
+    return f"{n} benchmarks cannot separate {seen.skills} skills from specific parts"
 
 
 def _few_benchmarks(seen: Seen, at: Sequence[str]) -> Reason:
     n = seen.share["benchmark"].nunique()
-    return f"there are only {n} benchmarks" if n < FEW_FAMILIES else None
+    return f"there are only {n} benchmarks" if n < MIN_GROUPS else None
 
 
 def _compute(seen: Seen, at: Sequence[str]) -> Reason:
     flops = seen.models["flops"].dropna()
     decades = float(np.log10(flops.max() / flops.min())) if len(flops) else 0.0
-    return f"the models span {decades:.1f} decades of FLOPs" if decades < DECADES else None
+    return f"the models span {decades:.1f} decades of FLOPs" if decades < MIN_DECADES else None
 
 
 def _domains(seen: Seen, at: Sequence[str]) -> Reason:
     n = seen.domains
-    if n >= FEW_FAMILIES:
+    if n >= MIN_GROUPS:
         return None
     return f"there are losses on only {n} domain{'' if n == 1 else 's'}"
 
@@ -183,7 +189,7 @@ def _checkpoints(seen: Seen, at: Sequence[str]) -> Reason:
 
 def _mixtures(seen: Seen, at: Sequence[str]) -> Reason:
     n = seen.mixtures
-    return f"there are only {n} different mixtures" if n < FEW_FAMILIES else None
+    return f"there are only {n} different mixtures" if n < MIN_GROUPS else None
 
 
 def _covariates(seen: Seen, at: Sequence[str]) -> Reason:
@@ -192,7 +198,7 @@ def _covariates(seen: Seen, at: Sequence[str]) -> Reason:
 
 def _tokens(seen: Seen, at: Sequence[str]) -> Reason:
     n = int(seen.models["tokens"].isna().sum())
-    return f"the token count of {plural(n, 'model')} is not given"
+    return f"the token count of {plural(n, 'model')} is missing"
 
 
 def _nothing(seen: Seen, at: Sequence[str]) -> Reason:
@@ -210,7 +216,7 @@ NEEDS = {
     "range of scores": Need(_span, "add weaker or stronger models"),
     "extreme scores": Need(
         _nothing,
-        "nothing but repeated evaluations would tell; the prior says what is known of them",
+        "add repeated evaluations; other data do not inform it, and its prior holds what is known",
     ),
     "scores": Need(_nothing, "add scores"),
     "losses": Need(_nothing, "add runs with losses"),
@@ -224,19 +230,19 @@ NEEDS = {
     "checkpoints": Need(_checkpoints, "add checkpoints of the same runs"),
     "mixtures": Need(_mixtures, "add models trained on other mixtures"),
     "covariates": Need(_covariates, "add models that differ in the covariate"),
-    "token counts": Need(_tokens, "give them where they are known"),
+    "token counts": Need(_tokens, "add token counts where they are known"),
 }
-"""By what tells about a parameter."""
+"""Needs by the kind of data that inform a parameter: `Site.informed_by`."""
 
 OF_INPUT = {"params": "size", "size_x_tokens": "tokens", "flops": "compute"}
-"""What tells about the slope on an input, where that is not the input's own name."""
+"""Need of the slope on an input, if it differs from the name of the input."""
 
 
 def remedy(seen: Seen, need: str, at: Sequence[str]) -> str:
-    """Why the design does not tell a parameter, where there is a reason, and what to add.
+    """The reason in the design why a parameter is not identified, if there is one, and which data to add.
 
     Args:
-        seen: What the fit has seen.
+        seen: Summary of the data of the fit.
         need: A name in `NEEDS`.
         at: Labels of the benchmarks concerned.
     """
@@ -245,12 +251,12 @@ def remedy(seen: Seen, need: str, at: Sequence[str]) -> str:
 
 
 def lacking(seen: Seen, needs: Sequence[str], at: Sequence[str]) -> tuple[str, ...]:
-    """All that the design lacks of what a law's parameters need, with what to add."""
+    """All reasons in the design for the given needs, with the data to add."""
     found = {need: NEEDS[need].lacks(seen, at) for need in dict.fromkeys(needs)}
     return tuple(f"{reason}: {NEEDS[need].add}" for need, reason in found.items() if reason)
 
 
 def listed(names: Sequence[str], most: int = 4) -> str:
-    """Names in a sentence, the first few and the number of the rest."""
+    """The first few names, joined by commas, and the number of the others."""
     shown = ", ".join(names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

@@ -1,13 +1,12 @@
-"""What the data identify and what they do not: posterior against prior, group by group.
+"""identifiability: verdicts on groups of parameters, from posterior against prior.
 
-Each parameter is set beside its own prior, given the parameters above it (see `unconstrained`), on the scale
-of the sampler: positive ones as logs and shares as logits, where priors are near normal and units do not
-matter. How much the data have contracted it, alone and in combination, is told by `covariances`.
+Each parameter is compared with its prior given its hyperparameters (see `prior_and_posterior`), on the
+unconstrained scale: positive parameters as logs and shares as logits. There, priors are near normal and units
+do not matter. `contraction` measures how much the data have contracted single parameters and combinations.
 
-Where a law's parameters have twins that say the same, what they have in common is judged: of loadings,
-known up to a rotation, the lengths of the rows of Lam and the cosines of the angles between them, which are
-all of Lam Lam'; of effects on skills, what they do to the benchmarks; of parameters that may change their
-sign, the log of their size.
+Parameters that are not identified are replaced by invariants: loadings, identified up to a rotation, by the
+lengths of the rows of Lam and the cosines of the angles between them, which determine Lam Lam'; effects on
+skills by effects on benchmarks; parameters with an arbitrary sign by the log of their absolute value.
 
 References:
     Detecting and diagnosing prior and likelihood sensitivity with power-scaling,
@@ -24,10 +23,10 @@ import pandas as pd
 from arviz_base import from_dict
 from arviz_stats import psense
 
-from scalebayes.identifiability.contraction import HALF, contraction, directions, pairs
+from scalebayes.identifiability.contraction import MIN_CONTRACTION, contraction, directions, pairs
 from scalebayes.identifiability.prior_and_posterior import side_by_side
 from scalebayes.identifiability.remedies import OF_INPUT, Seen, lacking, listed, remedy
-from scalebayes.inference.diagnostics import CONSTANT
+from scalebayes.inference.diagnostics import MAX_RANGE_OF_CONSTANT
 from scalebayes.inference.draws import evenly
 from scalebayes.model.law import prior_of
 
@@ -36,17 +35,17 @@ if TYPE_CHECKING:
     from scalebayes.inference.posterior import Fit
     from scalebayes.model.law import Law
 
-DRAWS = 2000
-"""Draws used: variances are then known to a few percent, and to no more in a longer fit whose draws depend."""
+MAX_DRAWS = 2000
+"""Largest number of draws used. Variances then have a Monte Carlo error of a few percent."""
 
-IDENTIFIED = 0.75
-"""Contraction from which on the data tell at least three times as much as the prior: its sd is halved."""
+MIN_CONTRACTION_IDENTIFIED = 0.75
+"""Contraction of an identified parameter: its posterior sd is at most half its prior sd."""
 
-SENSITIVE = 0.05
-"""Sensitivity from which on a prior, or the data, matters: Kallioinen and others' threshold."""
+MIN_SENSITIVITY = 0.05
+"""Smallest sensitivity to prior or likelihood that matters: the threshold of Kallioinen et al."""
 
-TAIL = 0.01
-"""A posterior median in this tail of its prior, on either side, is one that the prior did not expect."""
+MAX_TAIL_PROBABILITY = 0.01
+"""Prior tail probability of the posterior median, on either side, below which prior and data may conflict."""
 
 VERDICTS = ("identified", "weakly identified", "prior-driven", "prior conflict")
 """From best to worst."""
@@ -56,25 +55,25 @@ NOT_JUDGED = "not judged"
 
 @dataclass(frozen=True, eq=False)
 class Identifiability:
-    """What the data of a fit identify.
+    """Which parameters of a fit the data identify.
 
     Attributes:
-        groups: One row a group of parameters: group, phrase, elements, contraction (median over the elements),
-            worst and worst_at (the least contraction, and where), prior_sensitivity (the largest), verdict (of
-            most elements), share (of the elements that have it), and remedy for the elements that are not identified.
-        elements: One row a parameter: site, group, at (its labels), name, benchmark, input, block, local (whether it
-            is an effect of a family, run or model), judged, need (what tells about it, in `remedies`),
+        groups: One row per group of parameters: group, phrase, elements (their number), contraction (median),
+            worst and worst_at (smallest contraction, and its labels), prior_sensitivity (largest), verdict (the
+            most frequent), share (of elements with it), and remedy for the elements that are not identified.
+        elements: One row per parameter: site, group, at (its labels), name, benchmark, input, block, local (whether
+            it is an effect of a family, run or model), judged, need (the data that inform it, in `remedies`),
             contraction, prior_sensitivity and likelihood_sensitivity, verdict; and median and 90% interval of
-            prior and posterior, counted in sds of the prior from its mean: prior_median, prior_lower,
-            prior_upper, and likewise posterior.
-        directions: One row a block of parameters, those of one benchmark, one domain, or shared: block,
+            prior and posterior, in prior sds from the prior mean: prior_median, prior_lower, prior_upper, and
+            likewise for the posterior.
+        directions: One row per block of parameters (those of a benchmark, of a domain, or shared): block,
             parameters (their number), effective_rank, effective_parameters, worst_contraction and worst
             (direction), best_contraction and best.
-        weights: block, parameter, worst, best: how far each parameter moves along a direction, in sds of its prior,
-            the one that moves most by one.
+        weights: block, parameter, worst, best: the change of each parameter along a direction in sds of its prior,
+            relative to the largest change.
         correlation: Posterior correlations of all parameters in blocks.
-        pairs: Pairs of parameters with correlations beyond `CORRELATED`: one, other, correlation.
-        lacking: What the design itself lacks, a sentence each, with what to add.
+        pairs: Pairs of parameters with correlations beyond `MIN_CORRELATION`: one, other, correlation.
+        lacking: Reasons in the design, a sentence each, with the data to add.
         n_draws: Number of draws of prior and posterior.
     """
 
@@ -88,7 +87,7 @@ class Identifiability:
     n_draws: int
 
     def __str__(self) -> str:
-        """The groups and the worst direction of each block, and what the design lacks."""
+        """Tables of groups and of the worst direction of each block, and reasons in the design."""
         columns = ["group", "contraction", "worst", "worst_at", "verdict", "share", "remedy"]
         groups = self.groups[columns]
         blocks = self.directions[["block", "effective_rank", "parameters", "worst"]]
@@ -97,35 +96,33 @@ class Identifiability:
 
 
 def identifiability(fit: Fit, *, seed: int = 0) -> Identifiability:
-    """Tell what the data of a fit identify, what its priors decide, and what to add.
+    """Judge which parameters of a fit the data identify, and suggest which data to add.
 
-    The verdict of a parameter is `identified` with contraction from `IDENTIFIED` on, `weakly identified`
-    from `HALF` on, and else `prior-driven`. It is `prior conflict` where the posterior median lies
-    in a tail of the prior that holds `TAIL`, and power-scaling says that prior and data both matter.
-    Sensitivities are those to the parameter's own prior, given the parameters above it, and to the joint likelihood.
-    Families, runs and models are no matter of a prior, which for them is the population: they
-    are judged by contraction alone.
+    A parameter is `identified` if its contraction is at least 0.75, `weakly identified` if it is at least 0.5, and
+    `prior-driven` otherwise. The verdict is `prior conflict` if the posterior median lies in a 1% tail of the
+    prior and the posterior is sensitive to power-scaling of both prior and likelihood. Sensitivities are to
+    the parameter's own prior given its hyperparameters, and to the joint likelihood. Effects of families,
+    runs and models, whose prior is their population, are judged by contraction alone.
 
-    The effective rank of a block is the number of directions in which the data have contracted the prior
-    by at least half: the rank of the data's Fisher information, where what weighs less than the prior counts
-    as none. The effective number of parameters is the sum of contractions over all directions, nothing being
-    counted below zero. Both rest on posterior draws, not on derivatives at a point. Eigenvalues of sampled
-    covariances are spread: of p parameters that the data say nothing about, with n independent
-    draws, the worst contraction comes out at about -2 sqrt(2 p / n), not at zero.
+    The effective rank of a block is the number of directions with contraction of at least one half. It is the
+    rank of the Fisher information, with eigenvalues below the prior precision counted as zero. The effective
+    number of parameters is the sum of the positive contractions over all directions. Both are computed from
+    posterior draws. Sample eigenvalues are spread out: for p parameters without data and n independent draws, the
+    worst contraction is about -2 sqrt(2 p / n) instead of zero.
 
     Args:
-        fit: The fit, of any law.
+        fit: The fit of any law.
         seed: Seed of the draws from the prior.
 
     Returns:
-        Tables by group, by parameter and by block; print it for the summary.
+        Tables by group, parameter and block. Printing it shows a summary.
 
     Raises:
         ValueError: If the fit has too few draws for the covariances of its parameters.
     """
     n_draws = len(next(iter(fit.draws().values())))
     seen = Seen.by(fit)
-    draws = side_by_side(fit, seen.models, evenly(n_draws, min(DRAWS, n_draws)), seed)
+    draws = side_by_side(fit, seen.models, evenly(n_draws, min(MAX_DRAWS, n_draws)), seed)
     elements = _elements(draws)
     inside = elements[(elements["block"] != "") & elements["judged"]]
     tables = [
@@ -172,27 +169,34 @@ def _elements(draws: Draws) -> pd.DataFrame:
             **{f"{name}_median": middle, f"{name}_lower": low, f"{name}_upper": high}
         )
     below = (draws.prior < np.median(draws.posterior, axis=0)).mean(axis=0)
-    surprising = np.minimum(below, 1 - below) < TAIL
-    both = (table[["prior_sensitivity", "likelihood_sensitivity"]] >= SENSITIVE).all(axis=1)
-    verdict = np.select(
-        [~table["judged"], surprising & both, table["contraction"] >= IDENTIFIED, table["contraction"] >= HALF],
-        [NOT_JUDGED, VERDICTS[3], VERDICTS[0], VERDICTS[1]],
-        VERDICTS[2],
-    )  # fmt: skip
+    surprising = np.minimum(below, 1 - below) < MAX_TAIL_PROBABILITY
+    both = (table[["prior_sensitivity", "likelihood_sensitivity"]] >= MIN_SENSITIVITY).all(axis=1)
+    gained = table["contraction"]
+    cases = {
+        NOT_JUDGED: ~table["judged"],
+        "prior conflict": surprising & both,
+        "identified": gained >= MIN_CONTRACTION_IDENTIFIED,
+        "weakly identified": gained >= MIN_CONTRACTION,
+    }
+    verdict = np.select(list(cases.values()), list(cases), "prior-driven")
     return table.assign(verdict=verdict)
 
 
 def _sensitivities(draws: Draws) -> dict[str, np.ndarray]:
     """Prior and likelihood sensitivity of every parameter; NaN for effects of families and models."""
     found = {k: np.full(len(draws.elements), np.nan) for k in ("prior", "likelihood")}
-    varies = np.ptp(draws.posterior, axis=0) > CONSTANT  # the angle of a single skill does not
+    varies = (
+        np.ptp(draws.posterior, axis=0) > MAX_RANGE_OF_CONSTANT
+    )  # the angles of a single skill are constant
     for _, own in draws.elements[~draws.elements["local"]].groupby("site", sort=False):
         at = own.index[varies[own.index]]
         known = [draws.log_prior[k] for k in own["sampled"].iloc[0]]
         log_prior = np.sum(known, axis=0)
         for component, density in (("prior", log_prior), ("likelihood", draws.log_likelihood)):
             found[component][own.index] = 0.0
-            if len(at) and np.ptp(density) > CONSTANT:  # that of a uniform prior is not
+            if (
+                len(at) and np.ptp(density) > MAX_RANGE_OF_CONSTANT
+            ):  # a uniform prior has constant density
                 group = {
                     "posterior": {"x": draws.posterior[None, :, at]},
                     f"log_{component}": {"all": density[None]},
@@ -224,17 +228,17 @@ def _group(elements: pd.DataFrame, law: Law, seen: Seen) -> dict[str, Any]:
 
 
 def _remedy(elements: pd.DataFrame, law: Law, seen: Seen) -> str:
-    """What to do about the parameters of a group that are not identified; empty where all are."""
+    """Remedy for the parameters of a group that are not identified; empty if all are."""
     first, verdict = elements.iloc[0], elements["verdict"]
     if not first["judged"]:
-        return "hidden units may change places: judge what the law predicts"
+        return "hidden units are exchangeable: judge the predictions instead"
     conflicts = elements[verdict == VERDICTS[3]]
     unknown = elements[verdict.isin(VERDICTS[1:3])]
     parts = []
     for rows, text in (
         (
             conflicts,
-            f"the data pull away from the prior{_prior(first['site'], law)}: question it, or widen it",
+            f"the data conflict with the prior{_prior(first['site'], law)}: revise it, or widen it",
         ),
         (unknown, remedy(seen, first["need"], list(dict.fromkeys(unknown["benchmark"])))),
     ):

@@ -1,4 +1,4 @@
-"""From a law and observations to a posterior: samplers, compiled programs, diagnostics, the fit."""
+"""Inference: fits, samplers, compiled programs, convergence diagnostics."""
 
 from scalebayes.inference.diagnostics import ConvergenceWarning
 from scalebayes.inference.fitting import fit

@@ -1,4 +1,4 @@
-"""Compiled programs: a function of one draw run for all, and room for the next program."""
+"""Compiled programs: functions of one draw mapped over all draws, and the memory that they hold."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from scalebayes.model.law import Law
 
 MAX_PROGRAMS = 16
-"""Compiled programs of one kind that are kept at a time."""
+"""Largest number of compiled programs of one kind in memory."""
 
 
 def compiled(
     n_mapped: int, *, optimised: bool = True
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Decorate a function of a law, and of options, that makes a function of one draw.
+    """Decorate a function of a law and options that returns a function of one draw.
 
-    The decorated function returns that function compiled for all draws. Laws are values: equal laws with equal
-    options share one program.
+    The decorated function returns the function of one draw compiled for all draws. Equal laws with equal
+    options share a program.
 
     Args:
         n_mapped: How many of the first arguments of the function of one draw have a leading dimension of draws.
@@ -45,17 +45,16 @@ def compiled(
 def over_draws(
     one: Callable[..., Any], n_mapped: int, *, optimised: bool = True
 ) -> Callable[..., Any]:
-    """Compile a function of one draw into one of all: in turn on a CPU, at once on a GPU.
+    """Compile a function of one draw for all draws: sequential on a CPU, vectorized on a GPU.
 
-    In a program that takes all draws at once, batched LAPACK calls run side by side on the threads
-    of JAX's pool and wait there for pieces of their own batch: with JAX 0.10.2 on two cores they
-    were seen to wait for one another for ever.
+    A CPU program is not vectorized because batched LAPACK calls, which share the threads of JAX's pool, can
+    deadlock: they did with JAX 0.10.2 on two cores.
 
     Args:
         one: Function of one draw and of arguments that all draws share.
         n_mapped: How many of its first arguments have a leading dimension of draws.
-        optimised: Whether to compile with the compiler's optimisations, which a program of many random
-            generators that runs once is not worth.
+        optimised: Whether to compile with optimisations. For a program of many random generators that runs
+            once, they take longer than they save.
     """
 
     def every(*arguments: Any) -> Any:
@@ -71,11 +70,11 @@ def over_draws(
 
 
 def make_room(share: float = 0.5) -> None:
-    """Forget all compiled programs once they hold a share of the memory maps that Linux grants a process.
+    """Clear all compiled programs once they hold a share of the memory maps of a Linux process.
 
-    A program that JAX has compiled for a CPU holds hundreds of maps for as long as JAX may call it
-    again. A process that fits many laws to many tables would run out of them, and the compiler then
-    ends it with a segmentation fault. Programs that are needed again come from the cache on disk.
+    A program that JAX has compiled for a CPU holds hundreds of maps. A process that fits many laws to many
+    tables would exceed the limit, and the compiler would then end it with a segmentation fault. Cleared
+    programs are read again from the cache on disk.
     """
     maps, limit = Path("/proc/self/maps"), Path("/proc/sys/vm/max_map_count")
     if not (maps.exists() and limit.exists()):
@@ -85,7 +84,7 @@ def make_room(share: float = 0.5) -> None:
 
 
 def use_compilation_cache() -> None:
-    """Keep compiled programs on disk, unless the user has chosen a place for them."""
+    """Keep compiled programs on disk, unless the user has configured a cache directory."""
     if getattr(jax.config, "jax_compilation_cache_dir", None) is None:
         cache = platformdirs.user_cache_path("scalebayes") / "compiled"
         jax.config.update("jax_compilation_cache_dir", str(cache))

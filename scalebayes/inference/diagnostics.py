@@ -1,4 +1,4 @@
-"""Can the draws be believed? Checks after every fit, each failure with its remedy."""
+"""Convergence diagnostics: checks after every fit, each failure with a remedy."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ if TYPE_CHECKING:
 MAX_RHAT = 1.01
 MIN_ESS = 400
 MIN_EBFMI = 0.3
-CONSTANT = 1e-9
-"""What varies less over all draws is the same at each, and cannot be judged."""
+MAX_RANGE_OF_CONSTANT = 1e-9
+"""A quantity whose range over all draws is at most this is constant, and is not judged."""
 
 
 class ConvergenceWarning(UserWarning):
-    """The draws of a fit do not pass a check."""
+    """A fit has failed a convergence check."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Outcome of the checks of one fit.
+    """Result of the convergence checks of one fit.
 
     Attributes:
         max_rhat: Largest R-hat (rank-normalised, split) of the identified quantities.
         min_ess_bulk: Their smallest bulk effective sample size.
         min_ess_tail: Their smallest tail effective sample size.
         divergences: Number of divergent transitions.
-        saturated: Number of transitions that reached the largest tree depth.
+        saturated: Number of transitions that reached max_tree_depth.
         min_ebfmi: Smallest energy fraction of missing information over the chains.
-        failures: One sentence each, with the remedy.
+        failures: One sentence per failed check, with a remedy.
     """
 
     max_rhat: float
@@ -57,7 +57,7 @@ class Verdict:
             warnings.warn(failure, ConvergenceWarning, stacklevel=3)
 
     def __str__(self) -> str:
-        """One line of figures, and a line for each failure."""
+        """One line of diagnostics, and a line for each failure."""
         figures = (
             f"R-hat {self.max_rhat:.3f}, ESS bulk {self.min_ess_bulk:.0f} tail {self.min_ess_tail:.0f}, "
             f"{self.divergences} divergences, {self.saturated} saturated trees, "
@@ -68,27 +68,26 @@ class Verdict:
 
 
 def _identified(posterior: xr.Dataset, expected: Sequence[str]) -> xr.Dataset:
-    """Expected scores and losses side by side, without those that are the same at every draw.
+    """Expected scores and losses in one array, without constant ones.
 
-    A score far below the threshold of emergence is: it is the chance level, whatever the parameters.
+    An expected score far below the threshold of emergence is constant: it equals the chance level.
     """
     found = [posterior[k].to_numpy() for k in expected if k in posterior]
     values = np.concatenate([v.reshape(*v.shape[:2], -1) for v in found], axis=2)
-    values = values[:, :, np.ptp(values, axis=(0, 1)) > CONSTANT]
+    values = values[:, :, np.ptp(values, axis=(0, 1)) > MAX_RANGE_OF_CONSTANT]
     coords = {k: posterior.coords[k] for k in ("chain", "draw")}
     return xr.Dataset({"expected": (("chain", "draw", "value"), values)}, coords)
 
 
 def check(tree: xr.DataTree, expected: Sequence[str]) -> Verdict:
-    """Check the draws of a fit.
+    """Check the convergence of a fit.
 
-    R-hat and ESS are judged on what the data identify: the expected scores, and the expected losses of a
-    law that has them. Loadings and skills are known only up to a rotation, so that
-    chains may differ in them and agree in all they say.
+    R-hat and ESS are computed for expected scores and expected losses, which the data identify. Loadings and
+    skills are identified only up to a rotation: chains may differ in them without differing in the posterior.
 
     Args:
         tree: The fit's DataTree.
-        expected: Names of the sites with the expected scores and losses.
+        expected: Names of the sites of expected scores and losses.
     """
     identified = _identified(tree["posterior"].to_dataset(), expected)
     stats = tree["sample_stats"].to_dataset()
@@ -101,25 +100,25 @@ def check(tree: xr.DataTree, expected: Sequence[str]) -> Verdict:
     energy = float(np.min(bfmi(tree)["energy"].to_numpy()))
     failures = []
     if n_chains == 1:
-        failures.append("one chain cannot be checked against another: run at least 4 chains")
+        failures.append("R-hat needs several chains, but the fit has one: run at least 4 chains")
     elif not worst_rhat <= MAX_RHAT:
         failures.append(
-            f"chains disagree: R-hat of what is expected is up to {worst_rhat:.3f} (at most {MAX_RHAT}); "
+            f"chains disagree: R-hat of expected scores or losses is up to {worst_rhat:.3f} (at most {MAX_RHAT}); "
             "double warmup and draws"
         )
     if not min(bulk, tail) >= MIN_ESS:
         failures.append(
-            f"few effective draws: ESS of what is expected is down to {min(bulk, tail):.0f} (at least "
+            f"few effective draws: ESS of expected scores or losses is down to {min(bulk, tail):.0f} (at least "
             f"{MIN_ESS}); raise draws"
         )
     if divergences:
         failures.append(
-            f"{divergences} divergent transitions: a part of the posterior is not explored; raise "
+            f"{divergences} divergent transitions: part of the posterior may be unexplored; raise "
             "target_accept towards 0.99"
         )
     if saturated:
         failures.append(
-            f"{saturated} trajectories were cut at the largest tree depth: sampling is slow, not "
+            f"{saturated} trajectories reached max_tree_depth: sampling is slow, not "
             "biased; raise max_tree_depth, or lengthen warmup"
         )
     if energy < MIN_EBFMI:

@@ -1,4 +1,4 @@
-"""Choosing draws: evenly spread ones, and the share of each law in an average."""
+"""Selection of draws: evenly spaced ones, and the share of each law in an average."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
 
 
 def evenly(n: int, k: int) -> np.ndarray:
-    """Positions of k of n draws, evenly spread, shape (k,)."""
+    """Indices of k evenly spaced draws of n, shape (k,)."""
     return np.linspace(0, n - 1, k).round().astype(int)
 
 
 def shares(weights: Mapping[str, float], n_draws: Mapping[str, int]) -> dict[str, np.ndarray]:
-    """Which draws each law gives to an average: its share of the number that the first law has.
+    """Indices of the draws of each law in an average, whose total is the number of draws of the first law.
 
     Args:
-        weights: Share of each law, summing to one.
-        n_draws: How many draws there are of each.
+        weights: Weight of each law, summing to one.
+        n_draws: Number of draws of each law.
     """
     total = next(iter(n_draws.values()))
     ends = np.round(np.cumsum([0.0, *(weights[name] for name in n_draws)]) * total).astype(int)

@@ -1,4 +1,4 @@
-"""One NetCDF file for a fit: its tree, its tables as CSV text, and all else as JSON."""
+"""NetCDF files of fits: the tree, the tables as CSV text, and everything else as JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SCHEMA = 3
-"""Version of the file format; newer ones are refused. Files of 1 have no mixtures, of 2 no sampler object."""
+"""Version of the file format; newer ones are refused. Version 1 has no mixtures, version 2 no sampler object."""
 
 GROUP = "scalebayes"
 """Group of the file that holds everything but the tree."""
@@ -21,10 +21,10 @@ GROUP = "scalebayes"
 def write(
     path: Path, tree: xr.DataTree, facts: Mapping[str, Any], tables: Mapping[str, str]
 ) -> None:
-    """Write a fit; the file is complete or not there at all.
+    """Write a fit; after an interruption there is no partial file at `path`.
 
     Args:
-        path: Where to.
+        path: The file to write.
         tree: The fit's DataTree.
         facts: JSON-ready values.
         tables: CSV texts by kind.
@@ -38,7 +38,7 @@ def write(
 
 
 def read(path: Path) -> tuple[xr.DataTree, dict[str, Any], dict[str, str]]:
-    """Read what `write` wrote: tree, facts and tables.
+    """Read the tree, facts and tables of a file from `write`.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -54,7 +54,7 @@ def read(path: Path) -> tuple[xr.DataTree, dict[str, Any], dict[str, str]]:
     except (OSError, KeyError, ValueError, RuntimeError) as error:
         raise ValueError(
             f"{path} is not a complete fit: it is truncated or was not written by scalebayes; "
-            "fit again, or copy the file again from where it came"
+            "fit again, or copy the file again"
         ) from error
     if facts["schema"] > SCHEMA:
         raise ValueError(

@@ -42,25 +42,25 @@ def fit(
 ) -> Fit:
     """Sample the posterior of a law.
 
-    Fits of one law to tables of one shape share a compiled program: use `hold_out` to fit to a part
-    of the models, and only the first fit compiles.
+    Fits of equal laws to tables of one shape share a compiled program. To fit to subsets of a table, use
+    `hold_out`: only the first fit compiles.
 
     Args:
         law: The law, such as `Sloth()`.
         observations: Validated tables.
         seed: Seed of all random numbers; the same seed gives the same draws.
-        sampler: How to sample; by default `Nuts()`. `Staged()` fits the two steps of a law with losses apart.
-        hold_out: What the law may not see: models, with their scores and losses, or single scores, as
-            pairs of model and benchmark.
-        reference: Where inputs and abilities are measured from; by default medians of the observations.
+        sampler: The sampler; by default `Nuts()`. `Staged()` fits the two steps of a law with losses separately.
+        hold_out: Observations to leave out: models, with their scores and losses, or single scores, as
+            pairs (model, benchmark).
+        reference: Centring constants, such as those of another fit; by default medians of the observations.
         progress: Whether to show a progress bar.
 
     Returns:
-        The fit. Its `verdict` says whether the draws can be believed; failures are also warnings.
+        The fit. `fit.verdict` holds the convergence diagnostics; each failed check is also a `ConvergenceWarning`.
 
     Raises:
-        ValueError: If a model to hold out is unknown or nothing is left, or the data lack what the law or the
-            sampler needs.
+        ValueError: If a model to hold out is unknown, no observations are left, or the observations lack data that
+            the law or the sampler needs.
 
     Example:
         >>> import scalebayes as sb
@@ -107,15 +107,13 @@ def fit(
 
 
 def _held_out(observations: Observations, hold_out: Sequence[Hidden]) -> dict[str, np.ndarray]:
-    """Which scores and losses are held out."""
+    """Masks of the held-out scores and losses."""
     if isinstance(hold_out, str):
         raise ValueError(f"hold_out must be a list of models, but is the text {hold_out!r}")
     known = {*observations.models["model"], *pairs(observations.scores)}
     if unknown := [h for h in hold_out if h not in known]:
-        raise ValueError(f"cannot hold out {unknown}: no such model, or score, in the observations")
+        raise ValueError(f"cannot hold out {unknown}: the observations have no such model or score")
     held = {k: hidden(getattr(observations, k), hold_out) for k in ("scores", "losses")}
-    if held["scores"].all() and held["losses"].all():  # of none, too
-        raise ValueError(
-            "there are no scores to fit, nor losses: the observations hold none that may be seen"
-        )
+    if held["scores"].all() and held["losses"].all():  # also if there are none
+        raise ValueError("there are no scores and no losses to fit: hold out fewer, or add some")
     return held

@@ -1,4 +1,4 @@
-"""load: a file to the fit that was saved there."""
+"""load: read a saved fit."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 
 def load(path: str | Path, *, laws: Iterable[type[Law]] = ()) -> Fit:
-    """Read a fit that `Fit.save` wrote.
+    """Read a fit from a file that `Fit.save` wrote.
 
     Args:
         path: The file.
-        laws: Classes of laws of your own, for a fit of one that is not registered.
+        laws: Classes of your own laws, if the fitted law is not registered.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -45,7 +45,7 @@ def load(path: str | Path, *, laws: Iterable[type[Law]] = ()) -> Fit:
     text = [*(c.name for c in covariates if c.kind != "numeric")]
 
     def table(kind: str) -> pd.DataFrame:
-        # names are text, whatever they look like; an empty cell of a text column never occurs
+        # names are text even if they look like numbers; text columns have no empty cells
         columns = [*TEXT[kind], *(text if kind == "models" else ())]
         return pd.read_csv(
             StringIO(tables[kind]),
@@ -82,7 +82,7 @@ def _modern(provenance: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_saturation(tree: xr.DataTree, provenance: dict[str, Any]) -> xr.DataTree:
-    """The tree of such a file, with the statistic that it tells by the tree depth alone."""
+    """The tree of such a file with `reached_max_treedepth`, computed from the tree depth."""
     stats = tree["sample_stats"].to_dataset()
     reached = stats["tree_depth"] >= provenance["settings"]["max_tree_depth"]
     tree["sample_stats"] = type(tree)(stats.assign(reached_max_treedepth=reached.astype(np.bool_)))

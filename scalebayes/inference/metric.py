@@ -1,4 +1,4 @@
-"""One mass matrix and one step size for all chains, estimated from the draws of all."""
+"""One mass matrix and one step size for all chains, estimated from the draws of all chains."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def with_one_mass(
     reflection: dict[str, np.ndarray],
     even: Sequence[str] = (),
 ) -> list[Any]:
-    """The states with the mass matrix that draws z (chain, draw, ...) of all chains suggest."""
+    """Return the states with the mass matrix estimated from draws z of all chains, each (chain, draw, ...)."""
     masses = [_mass(states[0].adapt_state, z, signs) for signs in mirrored(z, reflection, even)]
     if states[0].adapt_state.step_size.ndim:  # all chains in one program
         masses = [jax.tree.map(lambda *v: np.stack(v), *masses)]
@@ -30,7 +30,7 @@ def with_one_mass(
 
 
 def with_one_step_size(states: Sequence[Any]) -> list[Any]:
-    """The states with the geometric mean of their step sizes, which a short warmup tells only roughly."""
+    """Return the states with the geometric mean of their step sizes, whose estimates are noisy after a short warmup."""
     sizes = [np.ravel(state.adapt_state.step_size) for state in states]
     size = np.exp(np.mean(np.log(np.concatenate(sizes))))
     return [
@@ -46,9 +46,11 @@ def with_one_step_size(states: Sequence[Any]) -> list[Any]:
 def mirrored(
     z: dict[str, np.ndarray], reflection: dict[str, np.ndarray], even: Sequence[str]
 ) -> list[dict[str, np.ndarray]]:
-    """For each chain, signs (chain, 1, ...) by site that bring all chains to its side of each mirror."""
+    """For each chain, signs (chain, 1, ...) by site that reflect all chains to its own mode."""
     n_chain = len(next(iter(z.values())))
-    overlap = np.zeros((n_chain, n_chain))  # of the means of the chains, where the reflection acts
+    overlap = np.zeros(
+        (n_chain, n_chain)
+    )  # inner products of the chains' means over sites that change sign
     for name, sign in reflection.items():
         mean = (z[name].mean(axis=1) * (sign < 0)).reshape(n_chain, -1)
         overlap += mean @ mean.T
@@ -64,7 +66,7 @@ def mirrored(
 
 
 def _mass(adapt: Any, z: dict[str, np.ndarray], signs: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Inverse mass matrix, root and inverse root, by block of sites, from draws times signs."""
+    """Inverse mass matrix, root and inverse root by block of sites, from reflected draws."""
     parts: Any = {}, {}, {}
     for names, old in adapt.inverse_mass_matrix.items():
         moved = [z[name] * signs.get(name, 1.0) for name in names]
@@ -77,9 +79,9 @@ def _mass(adapt: Any, z: dict[str, np.ndarray], signs: dict[str, np.ndarray]) ->
 
 
 def metric(draws: np.ndarray, dense: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Inverse mass matrix from draws (draw, dimension), a root of the mass matrix, and its inverse.
+    """Inverse mass matrix from draws (draw, dimension), a root of the mass matrix, and the inverse of the root.
 
-    The covariance is shrunk a little towards its diagonal, which keeps it positive definite when draws are few.
+    The covariance is shrunk towards its diagonal, to be positive definite for few draws.
     """
     n, d = draws.shape
     variance = draws.var(axis=0) + 1e-12

@@ -1,11 +1,10 @@
-"""NUTS on a law and a design, all chains adapting together.
+"""Nuts: the No-U-Turn Sampler, with a mass matrix and a step size shared by all chains.
 
-NumPyro's kernel does the sampling. Two things are ours. Data and mask are arguments of the compiled
-program, so that one compilation serves every fit of a law to tables of one shape. And at the end of
-each window of the warmup all chains take over one mass matrix, estimated from the draws of all: the
-dense block of a law has some hundred dimensions, for which the draws of a single chain are too few.
-Where a law has mirrored modes, the draws of the others are first reflected to a chain's own side.
-After it they also share one step size.
+The kernel is NumPyro's. Data and mask are arguments of the compiled program, so that fits of a law to tables
+of one shape share it. At the end of each window of the warmup all chains take one mass matrix, estimated from
+the draws of all chains: the dense block of a law has about a hundred dimensions, and a single chain has too few
+draws for it. For a law with mirrored modes the draws of other chains are first reflected to a chain's own mode.
+After the warmup all chains share one step size.
 """
 
 from __future__ import annotations
@@ -38,28 +37,28 @@ if TYPE_CHECKING:
     from scalebayes.model.law import Law
 
 CHUNK = 50
-"""Iterations between two visits to Python: often enough for a progress bar, seldom enough to be free."""
+"""Iterations per call of the compiled program; the progress bar advances after each call."""
 
 MAX_DENSE_FAMILIES = 4
-"""Up to so many families have effects whose correlations are learned like those of population parameters."""
+"""Largest number of families whose effects are in the dense block of the mass matrix."""
 
 WARMUP_TREE_DEPTH = 7
-"""Largest tree depth of the warmup, where deep trees with a step size not yet adapted are wasted."""
+"""Largest tree depth of the warmup: deep trees are wasteful before the step size is adapted."""
 
 
 @dataclass(frozen=True)
 class Nuts:
-    """The No-U-Turn Sampler, with one metric for all chains.
+    """The No-U-Turn Sampler, with one mass matrix for all chains.
 
     Attributes:
-        draws: Draws kept per chain.
-        warmup: Iterations per chain that adapt step size and mass matrix, not kept.
+        draws: Draws per chain after the warmup.
+        warmup: Iterations per chain that adapt step size and mass matrix; they are discarded.
         chains: Number of chains.
-        target_accept: Mean acceptance probability that the step size is adapted to.
-        max_tree_depth: Trajectories have at most 2**max_tree_depth steps.
-        x64: Whether to compute in double precision. Single precision is for a GPU.
-        chain_method: `threads`, one chain a core, `vectorized`, all in one program (on a GPU only), or
-            `auto`: threads on a CPU.
+        target_accept: Target of the mean acceptance probability, in (0, 1).
+        max_tree_depth: Trajectories have at most 2**max_tree_depth leapfrog steps.
+        x64: Whether to compute in double precision. Single precision is meant for GPUs.
+        chain_method: `threads`, one chain per core; `vectorized`, all chains in one program, on a GPU only; or
+            `auto`, threads on a CPU and vectorized on a GPU.
 
     Raises:
         ValueError: If a setting is out of range.
@@ -79,11 +78,11 @@ class Nuts:
 
     @property
     def joint(self) -> bool:
-        """The draws are of the posterior given all data at once."""
+        """True: the draws are from the joint posterior."""
         return True
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be sampled."""
+        """Check the settings."""
         for name in ("draws", "warmup", "chains", "max_tree_depth"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
@@ -99,11 +98,11 @@ class Nuts:
         """Run the chains; see `Sampler.sample`.
 
         Raises:
-            ValueError: If vectorized chains are asked of a CPU.
+            ValueError: If chain_method is `vectorized` on a CPU.
         """
         if self.chain_method == "vectorized" and jax.default_backend() == "cpu":
             raise ValueError(
-                "vectorized chains are for a GPU, on a CPU they can wait for one another: leave out chain_method"
+                "chain_method='vectorized' needs a GPU, on a CPU chains can deadlock: leave out chain_method"
             )
         return run_chains(law, design, self, seed, progress)
 
@@ -124,7 +123,7 @@ def run_chains(law: Law, design: Design, settings: Nuts, seed: int, progress: bo
         tuple(sorted(dense_sites(law, design, shapes))),
     )
     keys = jax.random.split(jax.random.key(seed), settings.chains)
-    rng = np.random.default_rng(seed)  # a compiled generator for each site takes longer
+    rng = np.random.default_rng(seed)  # faster than to compile a generator for each site
     shift = {
         name: rng.uniform(-1.0, 1.0, (settings.chains, *shape)) for name, shape in shapes.items()
     }
@@ -150,7 +149,7 @@ def run_chains(law: Law, design: Design, settings: Nuts, seed: int, progress: bo
         task = bar.add_task("compiling", total=total)
 
         def run(state: Any, n_total: int) -> tuple[Any, dict[str, Any]]:
-            """Advance one program by some iterations, with a visit to Python after each chunk."""
+            """Advance one program by n_total iterations, in chunks."""
             kept, done = [], 0
             with jax.enable_x64(settings.x64):  # the choice is per thread
                 while done < n_total:
@@ -162,11 +161,13 @@ def run_chains(law: Law, design: Design, settings: Nuts, seed: int, progress: bo
             return state, jax.tree.map(lambda *v: np.concatenate(v, axis), *kept)
 
         states: Sequence[Any] = [start(*run, design) for run in runs]
-        jax.block_until_ready(advance(states[0], design, 0))  # compile once, before the threads do
+        jax.block_until_ready(
+            advance(states[0], design, 0)
+        )  # compile once, before the threads start
         for number, window in enumerate(windows):
             length = window.end - window.start + 1
             states, kept = zip(*pool.map(run, states, [length] * len(runs)), strict=True)
-            if 0 < number < len(windows) - 1:  # where each chain has just adapted its own
+            if 0 < number < len(windows) - 1:  # windows in which chains adapt mass matrices
                 z = _joined(kept, vectorized)["z"]
                 states = with_one_mass(states, z, law.reflection(design), even)
         states = with_one_step_size(states)
@@ -182,9 +183,9 @@ def _joined(kept: tuple[dict[str, Any], ...], vectorized: bool) -> dict[str, Any
 
 
 def _near_prior_means(law: Law, design: Design, shift: dict[str, Any]) -> dict[str, Any]:
-    """Where a chain starts: prior means moved by so many standard deviations, all unconstrained.
+    """Starting values: prior means plus `shift` standard deviations, on the unconstrained scale.
 
-    Chains start apart, and in contrast to the medians of prior draws there is little to compile.
+    Chains start apart, and the program is quicker to compile than one that draws from priors.
     """
     start = {}
 
@@ -197,7 +198,7 @@ def _near_prior_means(law: Law, design: Design, shift: dict[str, Any]) -> dict[s
         shape = jnp.shape(shift[name])
         mean, sd = (jnp.broadcast_to(1.0 * v, shape) for v in (fn.mean, jnp.sqrt(fn.variance)))
         centre, sd = jax.jvp(to_support.inv, (mean,), (sd,))
-        known = jnp.isfinite(centre) & jnp.isfinite(sd)  # a heavy-tailed prior has no moments
+        known = jnp.isfinite(centre) & jnp.isfinite(sd)  # a heavy-tailed prior may have no moments
         start[name] = jnp.where(known, centre, 0.0) + jnp.where(known, sd, 1.0) * shift[name]
         return to_support(start[name])
 
@@ -258,9 +259,9 @@ def compiled_chain(vectorized: bool, *key: Any) -> tuple[Callable[..., Any], Cal
 
 
 def dense_sites(law: Law, design: Design, shapes: Mapping[str, tuple[int, ...]]) -> set[str]:
-    """Names of the sampled sites whose correlations are learned: all that do not grow with the data.
+    """Names of the sampled sites in the dense block of the mass matrix: all global ones.
 
-    The effects of families are among them where families are few.
+    Effects of families are included if there are at most `MAX_DENSE_FAMILIES` families.
     """
     learned = {None, "family"} if len(design.labels("family")) <= MAX_DENSE_FAMILIES else {None}
     return {name for name in shapes if local_dim(law, name) in learned}

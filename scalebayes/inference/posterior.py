@@ -1,4 +1,4 @@
-"""Fit: a law, what it saw and the posterior, as one value that can be saved and loaded."""
+"""Fit: a law, its observations and the posterior, as one value that can be saved and loaded."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
 
 class Part(NamedTuple):
-    """One fit of an average, or a fit alone.
+    """A fit with its weight: one of an average, or a single fit.
 
     Attributes:
         name: Name of the law.
         fit: The fit.
-        weight: Its share; the weights of all parts sum to one.
+        weight: Its weight; the weights of all parts sum to one.
     """
 
     name: str
@@ -44,11 +44,11 @@ class Part(NamedTuple):
 
 
 class Fitted(Protocol):
-    """What a fit and an average of fits have in common, and all that predictions and plans ask for."""
+    """The interface that a fit and an average of fits share, used by predictions and plans."""
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """The fits with their weights, one for a fit alone."""
+        """The fits with their weights; a single fit has one part."""
 
     @property
     def observations(self) -> Observations:
@@ -56,18 +56,18 @@ class Fitted(Protocol):
 
     @property
     def seen_models(self) -> pd.DataFrame:
-        """Models of which the laws have seen a score or a loss."""
+        """Models with a score or a loss in the fits, rows of the table of models."""
 
     @property
     def known_families(self) -> frozenset[str]:
-        """Families of these models."""
+        """Families of the seen models."""
 
     @property
     def n_draws(self) -> int:
-        """Number of posterior draws of all parts together."""
+        """Total number of posterior draws over all parts."""
 
     def thinned(self, draws: int) -> Fitted:
-        """The same with at most so many draws of each part."""
+        """Return the same with at most `draws` draws of each part."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +77,11 @@ class Fit:
     Attributes:
         law: The law with its choices and priors.
         observations: All tables that were given to `fit`, held-out scores included.
-        held_out: Models whose scores and losses, and single scores, which the law has not seen.
+        held_out: Held-out models, and single scores as pairs (model, benchmark).
         tree: xarray DataTree in ArviZ's schema: posterior, log_likelihood, log_prior, sample_stats,
-            observed_data, constant_data. The log likelihood of a score is given the model's other
-            scores, which is what leave-one-out needs; its sum is not the joint log likelihood.
-        reference: Where inputs and abilities are measured from.
+            observed_data, constant_data. The log likelihood of a score is conditional on the model's other
+            scores, as leave-one-out needs it; the sum over scores is not the joint log likelihood.
+        reference: Centring constants of inputs and abilities.
         provenance: Seed, specification of the sampler, versions and seconds.
     """
 
@@ -94,7 +94,7 @@ class Fit:
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """The fit alone, with weight one: what an average has several of."""
+        """The fit itself, with weight one."""
         return (Part(type(self.law).__name__, self, 1.0),)
 
     @property
@@ -119,17 +119,17 @@ class Fit:
 
     @cached_property
     def seen(self) -> np.ndarray:
-        """Which of the observations' scores the law has seen, shape (score_obs,)."""
+        """Mask of the scores that the law was fitted to, shape (score_obs,)."""
         return ~hidden(self.observations.scores, self.held_out)
 
     @cached_property
     def losses_seen(self) -> np.ndarray:
-        """Which of the observations' losses the law has seen, shape (loss_obs,)."""
+        """Mask of the losses that the law was fitted to, shape (loss_obs,)."""
         return ~hidden(self.observations.losses, self.held_out)
 
     @cached_property
     def design(self) -> Design:
-        """The arrays that the law saw."""
+        """The design that the law was fitted to."""
         return designs.build(
             self.observations,
             self.seen,
@@ -140,31 +140,31 @@ class Fit:
 
     @cached_property
     def verdict(self) -> diagnostics.Verdict:
-        """Whether the draws can be believed, and what to do if not."""
+        """Convergence diagnostics, with remedies for failed checks."""
         expected = [name for name, site in self.law.sites.items() if site.expects]
         return diagnostics.check(self.tree, expected)
 
     @cached_property
     def seen_models(self) -> pd.DataFrame:
-        """Models of which the law has seen a score or a loss."""
+        """Models with a score or a loss that the law was fitted to, rows of the table of models."""
         own = self.observations
         seen = {*own.scores["model"][self.seen], *own.losses["model"][self.losses_seen]}
         return own.models[own.models["model"].isin(seen)]
 
     @cached_property
     def seen_scores(self) -> pd.DataFrame:
-        """Scores that the law has seen, in the order of the table, with what is known of their models."""
+        """Scores that the law was fitted to, in the order of the table, with the columns that identify their models."""
         return described(self.observations)[self.seen]
 
     @cached_property
     def known_families(self) -> frozenset[str]:
-        """Families of these models."""
+        """Families of the seen models."""
         return frozenset(self.seen_models["family"])
 
     def complete(self, observations: Observations) -> Observations:
-        """Other observations with what they leave out and the fit knows.
+        """Fill in missing facts of other observations from the fit.
 
-        Chance levels and item counts of benchmarks, and lineages of families, are those of the fit.
+        Missing chance levels and item counts of benchmarks and lineages of families are taken from the fit.
 
         Raises:
             ValueError: If a benchmark, domain or source is not in the fit.
@@ -199,7 +199,7 @@ class Fit:
         seen: np.ndarray | None = None,
         losses_seen: np.ndarray | None = None,
     ) -> Design:
-        """The arrays of other, complete observations, on the labels of the fit."""
+        """Build the design of other, complete observations with the labels of the fit."""
         design = designs.build(
             observations,
             seen,
@@ -219,7 +219,7 @@ class Fit:
         return int(sizes["chain"] * sizes["draw"])
 
     def thinned(self, draws: int) -> Fit:
-        """The fit with at most so many of its draws in all chains together, evenly spaced in each."""
+        """Return the fit with about `draws` of its draws over all chains, evenly spaced in each chain."""
         sizes = self.tree["posterior"].sizes
         rows = evenly(sizes["draw"], min(-(-draws // sizes["chain"]), sizes["draw"]))
         groups = {
@@ -242,10 +242,16 @@ class Fit:
         }
 
     def save(self, path: str | Path) -> Path:
-        """Write the fit to one NetCDF file.
+        """Write the fit to one NetCDF file, for `load`.
 
         Args:
-            path: Where to; the file is complete or not there at all.
+            path: The file to write. An interrupted call leaves no partial file there.
+
+        Returns:
+            The path.
+
+        Raises:
+            OSError: If the file cannot be written.
         """
         path = Path(path)
         own = self.observations
@@ -262,6 +268,6 @@ class Fit:
 
 
 def described(observations: Observations) -> pd.DataFrame:
-    """Scores, in the order of the table, each with what identifies its model."""
+    """Scores in the order of the table, with the columns that identify their models."""
     scores = observations.scores[["model", "benchmark", "score"]]
     return scores.merge(observations.models[[*identity_columns(observations.covariates)]])

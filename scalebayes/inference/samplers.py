@@ -1,4 +1,4 @@
-"""Samplers by name, to make again the one that a fit was sampled with."""
+"""Samplers by name, to rebuild the sampler of a saved fit."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ SAMPLERS: dict[str, type[Any]] = {"Nuts": Nuts, "Staged": Staged}
 
 
 def from_sampler_specification(specification: Mapping[str, Any]) -> Sampler:
-    """Make the sampler that `sampling.sampler_specification` described.
+    """Rebuild the sampler that `sampling.sampler_specification` described.
 
     Raises:
-        ValueError: If there is no sampler of that name.
+        ValueError: If the sampler is unknown.
     """
     values = dict(specification)
     name = values.pop("sampler")

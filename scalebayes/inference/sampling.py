@@ -1,4 +1,4 @@
-"""What a sampler is: an object that draws from the posterior of a law, and what it returns."""
+"""Sampler: the interface of samplers, and Sampled, their result."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Sampled(NamedTuple):
         energy: Total energy (potential and kinetic) of the trajectory.
         diverging: Whether the trajectory diverged.
         n_steps: Leapfrog steps of the trajectory.
-        saturated: Whether the trajectory was cut at the sampler's largest length.
+        saturated: Whether the trajectory reached the largest tree depth.
         acceptance_rate: Mean acceptance probability along the trajectory.
         step_size: Step size.
     """
@@ -51,12 +51,12 @@ class Sampler(Protocol):
 
     Attributes:
         x64: Whether to compute in double precision.
-        joint: Whether the draws are of the posterior given all data at once, so that its density is known.
+        joint: Whether the draws are from the joint posterior given all data, whose density is known up to a constant.
     """
 
     @property
     def joint(self) -> bool:
-        """Whether the draws are of the posterior given all data at once."""
+        """Whether the draws are from the joint posterior given all data."""
 
     @property
     def x64(self) -> bool:
@@ -93,5 +93,5 @@ def site_shapes(law: Law, design: Design) -> dict[str, tuple[int, ...]]:
         sites = {k: s for k, s in trace.items() if s["type"] == "sample" and not s["is_observed"]}
         return {k: jnp.asarray(s["value"]) for k, s in sites.items()}
 
-    found = jax.eval_shape(values)  # which needs no random numbers
+    found = jax.eval_shape(values)  # shapes only, without random numbers
     return {name: value.shape for name, value in found.items()}

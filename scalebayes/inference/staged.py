@@ -1,4 +1,4 @@
-"""The two steps of a law with losses fitted apart, as the papers do: a cut posterior."""
+"""Staged: the two steps of a law with losses fitted one after the other, a cut posterior."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Staged:
-    """A sampler that fits the losses first, and the scores given draws of their own of the rest.
+    """A sampler that fits the losses first and the scores second, as the papers do.
 
-    Losses inform step 1, and the scores of models whose losses were all observed inform step 2. One fit of both
-    differs where scores have losses missing, which they then inform.
+    Step 1 is fitted to the losses alone. Step 2 is fitted to the scores of models whose losses were all observed.
+    A joint fit also uses scores with missing losses, which then inform step 1.
 
     Attributes:
-        within: The sampler of each stage.
+        within: The sampler of each stage, such as `Nuts()`.
     """
 
     within: Sampler = field(default_factory=Nuts)
 
     @property
     def joint(self) -> bool:
-        """A cut posterior has no density of its own."""
+        """False: the draws are from a cut posterior, whose density is unknown."""
         return False
 
     @property
@@ -40,10 +40,10 @@ class Staged:
         return self.within.x64
 
     def sample(self, law: Law, design: Design, *, seed: int, progress: bool) -> Sampled:
-        """Draw step 1 from a fit to the losses alone, and the rest from another; see `Sampler.sample`.
+        """Draw the parameters of step 1 given the losses, the others given losses and scores; see `Sampler.sample`.
 
         Raises:
-            ValueError: If the law has no losses, or there are none.
+            ValueError: If the law has no losses, or the observations hold none.
         """
         first = _sites_of_losses(law, design)
         n_domain = len(design.labels("domain"))
@@ -74,7 +74,7 @@ def _sites_of_losses(law: Law, design: Design) -> set[str]:
     if "loss" not in law.sites or not design.labels("domain"):
         raise ValueError(
             f"Staged is for laws with losses, but the law is {type(law).__name__}"
-            + ("" if "loss" not in law.sites else " and there are no losses")
+            + ("" if "loss" not in law.sites else ", and the observations hold no losses")
         )
     upstream = get_dependencies(law, (design,))["prior_dependencies"]
     found: set[str] = set()

@@ -1,4 +1,4 @@
-"""Draws to groups of sites, and groups to a DataTree in ArviZ's schema."""
+"""Evaluation of a law at draws, and the DataTree in ArviZ's schema."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def evaluate(
     law: Law, design: Design, draws: dict[str, Any], *, constrain: bool = False
 ) -> dict[str, dict[str, Any]]:
-    """Deterministic sites, pointwise log likelihood and log prior at draws of the sampled sites.
+    """Evaluate deterministic sites, pointwise log likelihood and log prior at draws of the sampled sites.
 
     Args:
         law: The law.
@@ -32,7 +32,7 @@ def evaluate(
         constrain: Whether the values are on the sampler's unconstrained scale.
 
     Returns:
-        The groups posterior, log_likelihood and log_prior, as `make_tree` takes them.
+        The groups posterior, log_likelihood and log_prior, for `make_tree`.
     """
     run = _evaluator(law, constrain)
     shape = np.shape(next(iter(draws.values())))[:2]
@@ -74,11 +74,11 @@ def make_tree(
     sites: Mapping[str, Mapping[str, np.ndarray]],
     stats: Mapping[str, np.ndarray],
 ) -> xr.DataTree:
-    """Arrays of a fit as a DataTree in ArviZ's schema.
+    """Build the DataTree of a fit in ArviZ's schema.
 
     Args:
-        law: The law, for its dims and labels.
-        design: The data, for their labels.
+        law: The law, with dims and labels of its sites.
+        design: The data, with their labels.
         sites: posterior, log_likelihood and log_prior, each a dict of arrays (chain, draw, ...).
         stats: Sampler statistics, each (chain, draw).
     """

@@ -1,4 +1,4 @@
-"""The laws, one paper a file. A new law is a file here, whose classes are registered, and a public name."""
+"""The laws, one paper a file. A new law is a file here with registered classes, and a public name."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from scalebayes.model.law import Law
 
 ENTRY_POINTS = "scalebayes.laws"
-"""Group of entry points by which an installed package makes its laws known."""
+"""Group of entry points through which an installed package registers its laws."""
 
 
 def by_name() -> dict[str, type[Law]]:
-    """All laws by the names of their classes: those of this folder, of installed packages, and registered ones.
+    """All laws by the names of their classes: those of this folder, of installed packages, and other registered ones.
 
     Example:
         >>> sorted(by_name())[:2]

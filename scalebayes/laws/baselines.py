@@ -1,4 +1,4 @@
-"""Laws without skills, one benchmark at a time: what Sloth is compared with.
+"""Laws without skills, one benchmark at a time: baselines for Sloth.
 
 With inputs x_i and covariates c_i (if any) of model i in family f, and benchmark j:
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @register
 @dataclass(frozen=True, kw_only=True)
 class SharedIntercept(ScoreLaw):
-    """Accuracy from training compute alone, all families alike (Owen).
+    """Accuracy from training compute alone, without differences between families (Owen).
 
     Attributes:
         floor: `learned` around the chance level, or `known`, the chance level itself.
@@ -54,17 +54,17 @@ class SharedIntercept(ScoreLaw):
 
     b: dist.Distribution = prior(
         lambda: dist.Normal(0.0, 1.5),
-        "a typical family at the median size scores anywhere between floor and ceiling",
+        "a typical family of median size scores anywhere between floor and ceiling",
         site("benchmark", phrase="intercept", informed_by="scores"),
     )
     beta: dist.Distribution = prior(
         lambda: dist.Normal(0.0, 1.0),
-        "a factor of 4.5 in an input moves a score by a logit or so",
+        "a factor of 4.5 in an input changes a score by about a logit",
         site("input", "benchmark", phrase="slopes", informed_by="inputs"),
     )
     omega: dist.Distribution = prior(
         lambda: dist.HalfNormal(1.0),
-        "families differ on a benchmark by a logit or so",
+        "families differ on a benchmark by about a logit",
         site("benchmark", phrase="spread of families", informed_by="families"),
     )
     a: ClassVar[Site] = site(
@@ -76,7 +76,7 @@ class SharedIntercept(ScoreLaw):
         return {"input": ["compute"]} if self.compute_only else {}
 
     def __call__(self, design: Design) -> None:
-        """Tell the generative story; the module's docstring has the equations."""
+        """Run the generative model; the module's docstring has the equations."""
         n_benchmark = design.chance.shape[0]
         x = inputs(design)
         if self.compute_only:

@@ -1,9 +1,9 @@
 r"""FLP: training FLOPs to pre-training loss, loss to performance, as one posterior.
 
-With model i of family f, loss domain m, benchmark j, c = log(C/C0) from the middle of the models that
-the fit has seen, and u the same in decades:
+With model i of family f, loss domain m, benchmark j, c = log(C/C0) with C0 the median over the models of
+the fit, and u = c / log(10) in decades:
 
-    L_im  = E_fm + A_fm exp(-alpha_m c_i)                                   stage 1; E zero on request
+    L_im  = E_fm + A_fm exp(-alpha_m c_i)                                   stage 1; E may be zero
     log y_im ~ Normal(log L_im - f_m (G(u_i) + xi_i) + g_m(u_i), s_m^2)     observed loss
 
     v_ij  = w0_fj - w1_j (y_im / L0_m - 1) + h_j(log y_im)                  stage 2, m the feature
@@ -12,11 +12,11 @@ the fit has seen, and u the same in decades:
 
 The paper fits log L = log A - alpha log C to converged runs and P = w0 + w1 L to checkpoints that score
 at least 5 points above chance, and plugs the first line into the second. Here both are one model.
-Families are random effects on the level of the loss, on log A and on w0; benchmarks share
-hyperpriors. Models below the threshold are not dropped (ours): that they are below is known, and the
-likelihood is the probability of it. By default performance is a sigmoid of the loss instead, as in
-`Ladder`, and needs no threshold: it predicts larger runs from smaller ones as well or better.
-Discrepancies (G, g, h), deviations of runs (xi) and checkpoints are those of `Ladder`, and ours.
+Families are random effects on the level of the loss, on log A and on w0. Benchmarks share
+hyperpriors. Models below the threshold are not dropped (ours) but censored: their likelihood is the
+probability of lying below. By default performance is a sigmoid of the loss instead, as in `Ladder`,
+without a threshold; it predicts larger runs from smaller ones as well or better.
+Discrepancies (G, g, h), run effects (xi) and effects of checkpoints are as in `Ladder` (ours).
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ if TYPE_CHECKING:
 
     from scalebayes.model.design import Design
     from scalebayes.model.discrepancy import Place
-    from scalebayes.model.two_steps import Curve, Drive
+    from scalebayes.model.losses import Curve, DrivingLosses
 
 EMERGENCE = 0.05
-"""A score so far above chance tells of the loss, as in the paper."""
+"""Threshold of emergence, above chance: scores above it are informative about the loss, as in the paper."""
 
-LOGITS = 0.2
-"""Score that a logit is worth in the midst of a benchmark's range, for priors stated in logits."""
+SCORE_PER_LOGIT = 0.2
+"""Change of the score per logit in the middle of a benchmark's range, for priors stated in logits."""
 
 
 @register
@@ -56,8 +56,8 @@ class Flp(OneLoss):
         feature: The loss that drives performance: the name of one domain, or `task`, for each
             benchmark the domain of its own name.
         scores: a `sigmoid`, or `linear` above the threshold of emergence, as in the paper.
-        irreducible: Whether a part of the loss stays however much is trained.
-        checkpoints: Whether models of one run are checkpoints of it.
+        irreducible: Whether the loss has an irreducible part E.
+        checkpoints: Whether the table may hold several checkpoints of a run.
         floor: With a sigmoid, `learned` around the chance level, or `known`, the chance level itself.
         ceiling: With a sigmoid, `one`, or `learned`.
         link: With a sigmoid, `logistic`, or `monotone` with one trainable bend a benchmark.
@@ -76,12 +76,12 @@ class Flp(OneLoss):
     irreducible: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse choices that mean nothing."""
+        """Check that the choices agree."""
         super().__post_init__()
         if self.scores == "linear" and self.floor == "learned":
             raise ValueError(
-                "scores='linear' needs the chance level, above which scores begin to tell: choose "
-                "floor='known', or scores='sigmoid'"
+                "scores='linear' needs the chance level for its threshold: choose floor='known', or "
+                "scores='sigmoid'"
             )
 
     def coords(self) -> dict[str, list[str]]:
@@ -89,12 +89,12 @@ class Flp(OneLoss):
         return {**super().coords(), "input": ["flops"]}
 
     def _curve(self, design: Design, place: Place) -> Curve:
-        """A / C^alpha, with or without an irreducible part."""
+        """E + A / C^alpha, or A / C^alpha."""
         return self._surface(design, place.compute[:, None], irreducible=self.irreducible)
 
-    def _scores(self, design: Design, losses: Drive, place: Place) -> None:
-        """A line, or a sigmoid, of one loss."""
-        k = self._worth_of_losses(design)
+    def _scores(self, design: Design, losses: DrivingLosses, place: Place) -> None:
+        """Scores as a line, or a sigmoid, of one loss."""
+        k = self._slopes_of_losses(design)
         eta, shared, own = self._of_one_loss(design, losses, k)
         items = sample("phi", self.phi)
         if self.scores == "sigmoid":
@@ -103,12 +103,12 @@ class Flp(OneLoss):
         self._line(eta, shared, own, items, design)
 
     def _line(self, eta: Array, shared: Array, own: Array, items: Array, design: Design) -> None:
-        """Scores on a line above the threshold of emergence, and about chance below it."""
+        """Scores on a line above the threshold of emergence, and around chance below it."""
         with plate("benchmark", len(design.labels("benchmark"))):
             sigma, delta = sample("sigma", self.sigma), sample("delta", self.delta)
         room, chance = 1 - design.chance, jnp.asarray(design.chance)
         middle = chance + room * design.reference.typical
-        unit = LOGITS * room
+        unit = SCORE_PER_LOGIT * room
         mean = middle + unit * (eta - logit(design.reference.typical))
         cell = design.score_model, design.score_benchmark
         n_items = jnp.full(mean.shape, jnp.inf).at[cell].set(design.n_items)

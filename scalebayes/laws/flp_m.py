@@ -1,28 +1,27 @@
 r"""FLP-M: total and domain FLOPs to the losses of several domains, and these to performance.
 
 With model i of family f, loss domain m, data source k, benchmark j, C the training FLOPs, w_ik the share
-of source k in the mixture, C_im = v_im C the FLOPs that go to domain m, and u = log10(C/C0) from the
-middle of the models that the fit has seen:
+of source k in the mixture, C_im = v_im C the FLOPs that go to domain m, and u = log10(C/C0), with
+C0 the median over the models of the fit:
 
-    v_im     = w_im + sum_{k not m} T_mk w_ik                               what the mixture holds for m
+    v_im     = w_im + sum_{k not m} T_mk w_ik                               effective share of domain m
     log L_im = c_fm - a1_m log(C_i/C0) - a2_m log(C_im/C0)                  stage 1, at u = 0
     log y_im ~ Normal(log L_im - f_m (G(u_i) + xi_i) + g_m(u_i), s_m^2 exp(2 psi u_i))
 
     eta_ij   = b_fj - k_j sum_m p_jm (y_im / L0_m - 1) + h_j(u_i)           stage 2, p_j on the simplex
     mu_ij    = gamma_j + (1 - gamma_j) link_j(eta_ij)
 
-The paper has T = 0: a domain learns from its own tokens only. Then a mixture without a domain has an
-infinite loss there. Here every source teaches every domain something, T_mk of what the domain's own
-tokens would (ours). How much a mixture matters may change with scale: the log of v_im counts exp(rho_m
-u) times (ours). `a1 + a2` is how
-a loss falls with compute while the mixture stays, which is what is sampled; `a1` follows.
+The paper has T = 0: the loss of a domain depends on its own tokens only, and is infinite for a mixture
+without them. Here a token of source k counts as T_mk tokens of domain m (ours). The effect of the mixture may
+change with scale: log v_im is multiplied by exp(rho_m u) (ours). Sampled is `a1 + a2`, the exponent of
+compute for a fixed mixture; `a1` is its difference to `a2`.
 
-Performance falls with every loss: p_j says which ones count. `scores="network"` is the paper's choice
-instead, a network with one hidden layer, which may rise with a loss. What the curves leave out, xi and
-checkpoints are as in `Ladder`.
+Performance decreases in every loss, with weights p_j. `scores="network"` is the paper's choice
+instead, a network with one hidden layer, which need not be monotone. Discrepancies, run effects xi and
+effects of checkpoints are as in `Ladder`.
 
-The domain law, `domain_law` below, is our reading of the paper, whose printed form we have not compared. The
-posterior's `T` is T_mk / `transfer`, of which entries of a domain's own source play no part.
+The domain law, `domain_law` below, is our reading of the paper; we have not compared it with the printed
+form. The site `T` is T_mk / `transfer`; entries of a domain's own source are unused.
 """
 
 from __future__ import annotations
@@ -37,15 +36,17 @@ from numpyro import deterministic, plate, sample
 from numpyro import distributions as dist
 
 from scalebayes.model.law import Source
+from scalebayes.model.losses import Curve
 from scalebayes.model.sites import Site, prior, site
 from scalebayes.model.specification import register
-from scalebayes.model.two_steps import Curve, Drive, TwoSteps
+from scalebayes.model.two_steps import TwoSteps
 
 if TYPE_CHECKING:
     from jax import Array
 
     from scalebayes.model.design import Design
     from scalebayes.model.discrepancy import Place
+    from scalebayes.model.losses import DrivingLosses
 
 
 def domain_law(c: Array, log_share: Array, a1: Array, a2: Array) -> Array:
@@ -53,7 +54,7 @@ def domain_law(c: Array, log_share: Array, a1: Array, a2: Array) -> Array:
 
     Args:
         c: Log of total FLOPs, shape (model, 1).
-        log_share: Log of the share that goes to the domain, shape (model, domain).
+        log_share: Log of the domain's effective share, shape (model, domain).
         a1: Exponent of total FLOPs, shape (domain,).
         a2: Exponent of the domain's FLOPs, shape (domain,).
     """
@@ -65,12 +66,12 @@ def domain_law(c: Array, log_share: Array, a1: Array, a2: Array) -> Array:
 class FlpM(TwoSteps):
     """Total and domain FLOPs to domain losses to performance.
 
-    Every model needs its mixture. Performance may be left out: without scores the law is of losses.
+    Every model needs its mixture. The table may hold losses only.
 
     Attributes:
-        scores: `monotone`, performance falls with every loss, or a `network` of the losses.
+        scores: `monotone`, performance decreases in every loss, or `network`, a network of the losses.
         hidden: Hidden units of the network.
-        checkpoints: Whether models of one run are checkpoints of it.
+        checkpoints: Whether the table may hold several checkpoints of a run.
         floor: `learned` around the chance level, or `known`, the chance level itself.
         ceiling: `one`, or `learned`.
         link: `logistic`, or `monotone` with one trainable bend a benchmark.
@@ -89,77 +90,77 @@ class FlpM(TwoSteps):
 
     s: dist.Distribution = prior(
         lambda: dist.LogNormal(-4.5, 0.7),
-        "weights of a mixture tell a loss to one percent or so, 0.3 to 4",
+        "given the mixture a single loss is known to about one percent, 0.3 to 4",
         site("domain", phrase="noise of single losses", informed_by="losses"),
     )
     t: dist.Distribution = prior(
         lambda: dist.LogNormal(-3.5, 0.5),
-        "two decades away a domain has left its power law by 2 to 13 percent: there is no E to bend it",
-        site(
-            "domain", phrase="scale of what the curve of one loss leaves out", informed_by="compute"
-        ),
+        "two decades from the middle a loss deviates from its power law by 2 to 13%: the law has no E",
+        site("domain", phrase="scale of the discrepancy of a single loss", informed_by="compute"),
     )
     fall: dist.Distribution = prior(
         lambda: dist.Normal(-2.6, 0.5),
-        "twice the FLOPs take 5% off a typical loss, 2 to 13%",
-        site(phrase="typical steepness of losses", informed_by="compute"),
+        "doubling the FLOPs lowers a typical loss by 5%, 2 to 13%",
+        site(phrase="log slope of a typical loss", informed_by="compute"),
     )
     spread: dist.Distribution = prior(
         lambda: dist.LogNormal(-1.0, 0.5),
-        "domains and benchmarks differ in slopes by a third",
-        site(phrase="spread of steepness over losses", informed_by="domains"),
+        "slopes of domains and benchmarks differ by a third",
+        site(phrase="spread of log slopes over losses", informed_by="domains"),
     )
-    log_fall: ClassVar[Site] = site("domain", phrase="steepness of a loss", informed_by="compute")
+    log_fall: ClassVar[Site] = site("domain", phrase="log slope of a loss", informed_by="compute")
     a1: ClassVar[Site] = site("domain", phrase="exponent of total FLOPs")
     a2: dist.Distribution = prior(
         lambda: dist.Normal(-2.3, 0.7),
-        "log of a typical a2: twice the weight of a domain takes 7% off its loss, 2 to 25%",
-        site(phrase="typical exponent of a domain's own FLOPs", informed_by="mixtures"),
+        "log of a typical a2: doubling the share of a domain lowers its loss by 7%, 2 to 25%",
+        site(phrase="log exponent of a domain's own FLOPs, typical domain", informed_by="mixtures"),
     )
-    spread_a2: ClassVar[Site] = site(phrase="spread of that over losses", informed_by="domains")
+    spread_a2: ClassVar[Site] = site(
+        phrase="spread of these exponents over losses", informed_by="domains"
+    )
     log_a2: ClassVar[Site] = site(
-        "domain", phrase="exponent of a domain's own FLOPs", informed_by="mixtures"
+        "domain", phrase="log exponent of a domain's own FLOPs", informed_by="mixtures"
     )
     transfer: dist.Distribution = prior(
         lambda: dist.LogNormal(-3.0, 1.0),
-        "mean of T: a foreign token teaches a twentieth of an own one, 0.007 to 0.35",
-        site(phrase="what a foreign token teaches", informed_by="mixtures"),
+        "mean of T: a token of another source counts as a twentieth of an own token, 0.007 to 0.35",
+        site(phrase="mean transfer from other sources", informed_by="mixtures"),
     )
     T_root: ClassVar[Site] = site(
         "domain", "source",
-        phrase="transfer from a source to a domain, its size", informed_by="mixtures", even=True,
+        phrase="root of the relative transfer from a source to a domain", informed_by="mixtures", even=True,
     )  # fmt: skip
-    T: ClassVar[Site] = site("domain", "source", phrase="transfer over its mean")
+    T: ClassVar[Site] = site("domain", "source", phrase="transfer relative to its mean")
     rho: dist.Distribution = prior(
         lambda: dist.Normal(0.0, 0.1),
-        "ten times the compute leaves a2 within 20%",
-        site(phrase="how the effect of a mixture changes with compute", informed_by="mixtures"),
+        "a decade of compute changes the effect of a mixture by up to 20%",
+        site(phrase="change of the mixture's effect per decade of compute", informed_by="mixtures"),
     )
     spread_rho: dist.Distribution = prior(
         lambda: dist.LogNormal(-2.3, 0.5),
-        "domains differ in that by a tenth",
-        site(phrase="spread of that over losses", informed_by="domains"),
+        "this change differs between domains by a tenth",
+        site(phrase="spread of this change over losses", informed_by="domains"),
     )
     z_rho: ClassVar[Site] = site(
-        "domain", phrase="that change for a loss, from the typical", informed_by="mixtures"
+        "domain", phrase="this change for a loss, relative to the typical", informed_by="mixtures"
     )
     psi: dist.Distribution = prior(
         lambda: dist.Normal(0.0, 0.2),
-        "and the noise within 40%: small runs may be noisier",
-        site(phrase="how noise changes with compute", informed_by="compute"),
+        "a decade of compute changes the noise by up to 40%: small runs may be noisier",
+        site(phrase="change of log noise per decade of compute", informed_by="compute"),
     )
     slope: dist.Distribution = prior(
         lambda: dist.Normal(2.0, 0.5),
-        "log of a typical slope: a tenth off all losses adds 0.3 to 2 logits",
-        site(phrase="what a loss is worth on a typical benchmark", informed_by="scores"),
+        "log of a typical slope: losses lower by a tenth add 0.3 to 2 logits",
+        site(phrase="log slope of ability in the losses, typical benchmark", informed_by="scores"),
     )
     uneven: dist.Distribution = prior(
         lambda: dist.LogNormal(0.0, 0.5),
-        "spread of log importance: one domain counts a few times as much as another",
-        site(phrase="how unevenly losses count", informed_by="more benchmarks"),
+        "spread of log weights: one domain counts a few times as much as another",
+        site(phrase="spread of the log weights of losses", informed_by="more benchmarks"),
     )
     z_p: ClassVar[Site] = site(
-        "benchmark", "domain", phrase="which losses count on a benchmark", informed_by="scores"
+        "benchmark", "domain", phrase="log weights of losses on a benchmark", informed_by="scores"
     )
     U: ClassVar[Site] = site(
         "benchmark", "hidden", "domain",
@@ -171,7 +172,7 @@ class FlpM(TwoSteps):
     )  # fmt: skip
     V: dist.Distribution = prior(
         lambda: dist.Normal(0.0, 1.0),
-        "a hidden unit of the network is worth up to two logits",
+        "a hidden unit of the network adds up to two logits",
         site(
             "benchmark", "hidden",
             phrase="network: weights of units", informed_by="scores", exchangeable=True,
@@ -179,17 +180,19 @@ class FlpM(TwoSteps):
     )  # fmt: skip
 
     def __post_init__(self) -> None:
-        """Refuse choices that mean nothing."""
+        """Check the number of hidden units."""
         super().__post_init__()
         if self.hidden < 1:
-            raise ValueError(f"a network needs at least one hidden unit, got hidden={self.hidden}")
+            raise ValueError(
+                f"hidden must be at least 1, for at least one hidden unit, got hidden={self.hidden}"
+            )
 
     def coords(self) -> dict[str, list[str]]:
         """Labels of the hidden units and the knots of a discrepancy."""
         return {**super().coords(), "hidden": [f"hidden {i + 1}" for i in range(self.hidden)]}
 
     def check(self, design: Design) -> None:
-        """Refuse observations without mixtures."""
+        """Check that the observations hold mixtures."""
         super().check(design)
         if not design.labels("source"):
             raise ValueError(
@@ -198,7 +201,7 @@ class FlpM(TwoSteps):
             )
 
     def _curve(self, design: Design, place: Place) -> Curve:
-        """The domain law, zero in the middle at an even mixture."""
+        """The domain law, zero at the middle for an even mixture."""
         domains, sources = design.labels("domain"), design.labels("source")
         n_domain = len(domains)
         fall, spread = sample("fall", self.fall), sample("spread", self.spread)
@@ -211,7 +214,7 @@ class FlpM(TwoSteps):
         deterministic("a1", total - a2_m)
         transfer = sample("transfer", self.transfer)
         with plate("domain", n_domain, dim=-2), plate("source", len(sources), dim=-1):
-            # most sources teach next to nothing: T / transfer ~ Gamma(1/2, 1/2), whose root is smooth at 0
+            # most transfers are near zero: T / transfer ~ Gamma(1/2, 1/2), sampled by its root, smooth at 0
             foreign = sample("T_root", dist.Normal(0.0, 1.0)) ** 2
         deterministic("T", foreign)
         own = np.array([[k == m for k in sources] for m in domains])
@@ -224,8 +227,8 @@ class FlpM(TwoSteps):
         )
         return Curve(log_loss, -total, jnp.exp(sample("psi", self.psi) * u))
 
-    def _scores(self, design: Design, losses: Drive, place: Place) -> None:
-        """Performance from several losses."""
+    def _scores(self, design: Design, losses: DrivingLosses, place: Place) -> None:
+        """Scores as functions of several losses."""
         x = losses.relative - 1
         eta, steep = (
             self._network(design, x) if self.scores == "network" else self._falling(design, x)
@@ -243,8 +246,8 @@ class FlpM(TwoSteps):
         )
 
     def _falling(self, design: Design, x: Array) -> tuple[Array, Array]:
-        """Abilities that fall with every loss, (model, benchmark), and slopes (benchmark, model, domain)."""
-        k, uneven = self._worth_of_losses(design), sample("uneven", self.uneven)
+        """Abilities that decrease in every loss, (model, benchmark), and slopes (benchmark, model, domain)."""
+        k, uneven = self._slopes_of_losses(design), sample("uneven", self.uneven)
         with (
             plate("benchmark", len(design.labels("benchmark")), dim=-2),
             plate("domain", x.shape[1], dim=-1),
@@ -268,7 +271,7 @@ class FlpM(TwoSteps):
             plate("domain", n_domain, dim=-1),
         ):
             U = sample("U", dist.Normal(0.0, 1.0))
-        # a tenth off every loss moves a unit by one
+        # scaled: losses lower by a tenth change a unit by one
         U = 10.0 / np.sqrt(n_domain) * U
         unit = jnp.tanh(jnp.einsum("jhm,im->jih", U, x) + U0[:, None])
         steep = jnp.einsum("jh,jih,jhm->jim", V, 1 - unit**2, U)

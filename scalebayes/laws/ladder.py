@@ -1,7 +1,7 @@
 r"""Ladder: parameters and tokens to loss, loss to accuracy, as one posterior.
 
 With model i of family f, loss domain m, benchmark j, n = log(N/N0), d = log(D/D0), and u the
-training FLOPs in decades, all from the middle of the models that the fit has seen:
+log10 of training FLOPs, all relative to the median over the models of the fit:
 
     L_im  = E_fm + A_fm exp(-alpha_m n_i) + B_fm exp(-beta_m d_i)           step 1
     log y_im ~ Normal(log L_im - f_m (G(u_i) + xi_i) + g_m(u_i), s_m^2)     observed loss
@@ -11,24 +11,22 @@ training FLOPs in decades, all from the middle of the models that the fit has se
     mu_ij  = gamma_j + (1 - gamma_j) link_j(eta_ij)                         expected accuracy
 
 The paper fits each step by least squares, one benchmark at a time, and plugs the first into the
-second. Here both are one model. Where a loss was observed it drives step 2, elsewhere step 1 does,
-whose uncertainty is then part of the accuracy's. Benchmarks and domains share hyperpriors of
-exponents and slopes; families are random effects on the level of a loss, on log A, log B and b.
+second. Here both are one model. Observed losses enter step 2; where a loss is missing, the prediction
+of step 1 enters with its uncertainty. Benchmarks and domains share hyperpriors of exponents and
+slopes. Families are random effects on the level of a loss, on log A, log B and b.
 
-What the curves leave out is ours. f_m is how much a loss falls with log C, so that G and xi count in
-compute: a run, or a scale, is worth more or less of it than the curves say, and shows it in all its
-losses; a few runs are far off, hence the heavy tails of xi. G, g and h are twice integrated white noise
-away from the middle of the data, in u and in the loss itself, of which a decade of compute is worth so
-much: their standard deviation grows as the distance to the power 3/2. How much the small runs bend away
-from the curves tells their scales, and these how far from them a model a hundred times larger may lie.
+Discrepancies and run effects are ours. f_m is minus the slope of log L in log C, so that G and xi are in
+units of log compute and act on all losses at once. A few runs deviate strongly, hence the heavy tails of
+xi. G and g are twice integrated white noise in u, and h in the loss, converted to decades: their standard
+deviation grows with the distance from the middle to the power 3/2. Deviations of the small runs from the
+curves inform their scales, and the scales determine how far a model a hundred times larger may deviate.
 
-Benchmarks are scored on the same items for all models. The sampling of items that models share is
-a part of the curve; the share phi that is each model's own is learned (ours).
+All models are scored on the same items of a benchmark. The part of the sampling of items that models share
+belongs to the curve; the share phi that is independent between models is estimated (ours).
 
-Checkpoints of one run (`checkpoints=True`) are not evaluations of different models: the last one is
-the model of step 1; all enter step 2, with an effect of their run on each benchmark, and with a shift
-of those whose learning rate had not decayed, as a checkpoint under training scores higher or lower
-than a finished run of the same loss.
+Checkpoints of one run (`checkpoints=True`) are not independent. Only the last one enters step 1. All
+enter step 2, with a run effect on each benchmark, and with a shift for checkpoints under training: before
+its learning rate has decayed, a model scores higher or lower than a finished run of the same loss.
 """
 
 from __future__ import annotations
@@ -50,7 +48,7 @@ if TYPE_CHECKING:
 
     from scalebayes.model.design import Design
     from scalebayes.model.discrepancy import Place
-    from scalebayes.model.two_steps import Curve, Drive
+    from scalebayes.model.losses import Curve, DrivingLosses
 
 
 @register
@@ -61,8 +59,8 @@ class Ladder(OneLoss):
     Attributes:
         feature: The loss that drives accuracy: `task`, for each benchmark the domain of its own name,
             or the name of one domain for all.
-        inputs: `params_tokens`, or `flops`: training compute in place of size and tokens.
-        checkpoints: Whether models of one run are checkpoints of it.
+        inputs: `params_tokens`, size and tokens, or `flops`, training compute.
+        checkpoints: Whether the table may hold several checkpoints of a run.
         floor: `learned` around the chance level, or `known`, the chance level itself.
         ceiling: `one`, or `learned`.
         link: `logistic`, or `monotone` with one trainable bend a benchmark.
@@ -80,21 +78,23 @@ class Ladder(OneLoss):
 
     fall: dist.Distribution = prior(
         lambda: dist.Normal(-2.3, 0.5),
-        "twice the size, or the tokens, takes 7% off a typical loss, 2.5 to 18%",
-        site("input", phrase="typical steepness of losses", informed_by="inputs"),
+        "doubling the size, or the tokens, lowers a typical loss by 7%, 2.5 to 18%",
+        site("input", phrase="log slope of a typical loss", informed_by="inputs"),
     )
     r: dist.Distribution = prior(
         lambda: dist.Normal(0.0, 0.15),
-        "log of alpha / beta: published optima put 46 to 54% of a factor of compute into size",
+        "log of alpha / beta: in published optima size grows as compute to the power 0.46 to 0.54",
         site(phrase="log ratio of the exponents of size and tokens", informed_by="compute"),
     )
     spread_r: dist.Distribution = prior(
         lambda: dist.LogNormal(-2.5, 0.5),
-        "domains differ in it by a twelfth, 0.03 to 0.2",
+        "this ratio differs between domains by 8%, 3 to 20%",
         site(phrase="spread of the ratio over losses", informed_by="domains"),
     )
     z_r: ClassVar[Site] = site(
-        "domain", phrase="ratio of the exponents of a loss, from the typical", informed_by="compute"
+        "domain",
+        phrase="log ratio of the exponents of a loss, relative to the typical",
+        informed_by="compute",
     )
     beta: ClassVar[Site] = site("domain", phrase="exponent of tokens")
 
@@ -111,13 +111,13 @@ class Ladder(OneLoss):
         return self._surface(design, place.compute[:, None] if flops else place.inputs)
 
     def _ratio(self, n_domain: int) -> Array:
-        """Logs of alpha and beta, from their geometric mean."""
+        """Logs of alpha and beta relative to their geometric mean."""
         if self.inputs == "flops":
             return super()._ratio(n_domain)
         return jnp.array([[0.5], [-0.5]]) * of_domains("r", self.r, self.spread_r, n_domain)
 
-    def _scores(self, design: Design, losses: Drive, place: Place) -> None:
-        """A sigmoid of one loss."""
-        k = self._worth_of_losses(design)
+    def _scores(self, design: Design, losses: DrivingLosses, place: Place) -> None:
+        """Scores as a sigmoid of one loss."""
+        k = self._slopes_of_losses(design)
         eta, shared, own = self._of_one_loss(design, losses, k)
         self.observe(eta, self.response(design), design, shared, own, items=sample("phi", self.phi))

@@ -1,4 +1,4 @@
-"""What laws are made of: curves, links, likelihoods, the design, and the parts that laws share."""
+"""Building blocks of laws: the design, curves, links, likelihoods, and the bases that laws share."""
 
 from scalebayes.model.design import Design
 from scalebayes.model.law import Law, Source, priors

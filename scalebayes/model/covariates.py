@@ -1,4 +1,4 @@
-"""Covariates as columns of numbers: one for a number, one a level of a category, one a step of an order."""
+"""Covariates coded as numeric columns: one per number, per level of a category, per step of an ordered covariate."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def declarations(law: Law, observations: Observations) -> list[Covariate]:
-    """Declarations of the covariates that a law uses.
+    """Return the declarations of the covariates that a law uses.
 
     Raises:
         ValueError: If the observations do not declare one of them.
@@ -35,16 +35,17 @@ def declarations(law: Law, observations: Observations) -> list[Covariate]:
 
 
 def labels(covariates: Sequence[Covariate]) -> tuple[str, ...]:
-    """Labels of the columns, the dimension `covariate_level`.
+    """Labels of the columns: the dimension `covariate_level`.
 
-    A number has its name, a category `name=level` for each level, an ordered covariate `name>=level` for each
-    level but the first, which is the reference: the effect of a level is the sum of the steps up to it.
+    A numeric covariate has one column with its name. A category has a column `name=level` for each level. An
+    ordered covariate has a column `name>=level` for each level but the first: the effect of a level is the sum
+    of the steps up to it.
     """
     return tuple(label for covariate in covariates for label in _labels(covariate))
 
 
 def owners(covariates: Sequence[Covariate]) -> np.ndarray:
-    """Position of the covariate of each column, shape (covariate_level,)."""
+    """Index of the covariate of each column, shape (covariate_level,)."""
     return np.repeat(np.arange(len(covariates)), [len(_labels(c)) for c in covariates]).astype(int)
 
 
@@ -56,13 +57,13 @@ def coded(covariates: Sequence[Covariate], models: pd.DataFrame) -> np.ndarray:
         models: The table of models, with a column for each covariate.
 
     Raises:
-        ValueError: If a model has a level that is not among those of the declaration, or a column is missing.
+        ValueError: If a model has an undeclared level, or a column is missing.
     """
     parts = [np.zeros((len(models), 0))]
     for covariate in covariates:
         if covariate.name not in models:
             raise ValueError(
-                f"the law uses the covariate {covariate.name!r}, but the models come without it: add the column"
+                f"the law uses the covariate {covariate.name!r}, but the table of models has no such column: add it"
             )
         values = models[covariate.name]
         if covariate.kind == "numeric":
@@ -84,7 +85,7 @@ def coded(covariates: Sequence[Covariate], models: pd.DataFrame) -> np.ndarray:
 def centre_and_scale(
     covariates: Sequence[Covariate], models: pd.DataFrame
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of the columns that are numbers, zero and one of the others."""
+    """Centre and scale of each column: mean and standard deviation of a number, zero and one of a level."""
     values = coded(covariates, models)
     number = np.array([covariates[k].kind == "numeric" for k in owners(covariates)], bool)
     if not len(values):

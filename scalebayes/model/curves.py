@@ -1,4 +1,4 @@
-"""The curves that the laws are made of: pure functions of arrays, natural logarithms throughout."""
+"""Curves and links shared by the laws: pure functions of arrays, natural logarithms throughout."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from jax import Array
 from jax.scipy.special import logit
 
 LOG_UNIT = 1.5
-"""One unit of an input: 1.5 natural logs, a factor of 4.5, about the spread of log N in public tables."""
+"""One unit of an input in natural logs, a factor of 4.5: about the spread of log N in public tables."""
 
 
 def inputs(log_params: Array, log_tokens: Array, log_n0: float, log_d0: float) -> Array:
-    """Inputs x of a skill: size, tokens and half their product, centred at (N0, D0).
+    """Inputs x: log size, log tokens and half their product, centred at (N0, D0).
 
     Args:
         log_params: log N, shape (model,).
@@ -33,9 +33,9 @@ def surface(irreducible: Array, reducible: Array, exponents: Array, inputs: Arra
 
     Args:
         irreducible: E, shape (model, domain).
-        reducible: A_p, shape (model, input, domain); where every x is zero, A_p is a part of the loss.
+        reducible: A_p, shape (model, input, domain): the part of the loss due to input p where every x is zero.
         exponents: alpha_p > 0, shape (input, domain).
-        inputs: x_p, natural logs of quantities as multiples of some reference, shape (model, input).
+        inputs: x_p, natural logs of multiples of a reference, shape (model, input).
     """
     falling = jnp.exp(-exponents * inputs[..., None])
     return irreducible + (reducible * falling).sum(axis=-2)
@@ -47,21 +47,21 @@ def link(
     """Share of the room between floor and ceiling, and its derivative in eta.
 
     The share is 1 - (1 + exp(v))^-bend, with v linear in eta: a family of Aranda-Ordaz
-    (https://doi.org/10.1093/biomet/68.2.357). `bend = 1` is the logistic link. Far below, the share rises as fast as
-    exp(v); far above, what is missing falls like exp(-bend v). The line v(eta) is such that all links touch the
-    logistic one at the typical share, value and slope, so that an ability is a logit there whatever the bend.
+    (https://doi.org/10.1093/biomet/68.2.357). `bend = 1` is the logistic link. For small eta the share grows like
+    exp(v); for large eta one minus the share falls like exp(-bend v). The line v(eta) makes every link equal the
+    logistic one in value and slope at the typical share. There, an ability is a logit whatever the bend.
 
     Args:
         eta: Ability.
         bend: Ratio of the link's upper to its lower slope on the logit scale, > 0.
-        typical: Share at which the link touches the logistic one, in (0, 1).
+        typical: Share at which the link has the value and slope of the logistic one, in (0, 1).
     """
     if _logistic(bend):
         share = jax.nn.sigmoid(eta)
         return share, share * (1 - share)
     at, k = _touching(bend, typical)
     v = k * eta + at
-    small = jnp.exp(-jnp.abs(v))  # written out: every transcendental function of a cell is dear
+    small = jnp.exp(-jnp.abs(v))  # written out, to save transcendental functions in every cell
     softplus = jnp.maximum(v, 0.0) + jnp.log(1.0 + small)
     sigmoid = jnp.where(v > 0, 1.0, small) / (1.0 + small)
     missing = jnp.exp(-bend * softplus)
@@ -69,7 +69,7 @@ def link(
 
 
 def inverse_link(share: Array, bend: Array | float = 1.0, typical: Array | float = 0.5) -> Array:
-    """Ability behind a share of the room between floor and ceiling, in (0, 1)."""
+    """Ability at a share of the room between floor and ceiling, the inverse of `link`; share in (0, 1)."""
     if _logistic(bend):
         return logit(share)
     at, k = _touching(bend, typical)
@@ -77,7 +77,7 @@ def inverse_link(share: Array, bend: Array | float = 1.0, typical: Array | float
 
 
 def _log_odds(share: Array | float, bend: Array | float) -> Array:
-    """The v at which 1 - (1 + exp(v))^-bend is a given share."""
+    """The v at which 1 - (1 + exp(v))^-bend equals the share."""
     x = -jnp.log1p(-share) / bend
     return x + jnp.log(-jnp.expm1(-x))
 
@@ -99,15 +99,15 @@ def accuracy(
 
     Args:
         eta: Latent ability on a benchmark, any shape that broadcasts with the rest.
-        floor: Score of a model that knows nothing, in [0, 1).
-        ceiling: Score of a model that knows everything, in (floor, 1].
+        floor: Expected score at the lowest ability, in [0, 1).
+        ceiling: Expected score at the highest ability, in (floor, 1].
         bend: Bend of the link; 1 is the logistic link.
-        typical: Share at which the link touches the logistic one.
+        typical: Share at which the link has the value and slope of the logistic one.
     """
     share, slope = link(eta, bend, typical)
     return floor + (ceiling - floor) * share, (ceiling - floor) * slope
 
 
 def _logistic(bend: Array | float) -> bool:
-    """Whether the bend is known to be none, which saves transcendental functions in every cell."""
+    """Whether the bend is the constant one, which saves transcendental functions in every cell."""
     return isinstance(bend, float) and bend == 1.0

@@ -1,4 +1,4 @@
-"""Design: observations as index arrays and constants, which is all that a law sees of the data."""
+"""Design: observations as index arrays and constants, the only input of a law."""
 
 from __future__ import annotations
 
@@ -26,34 +26,34 @@ class Design:
 
     Attributes:
         log_params: log N, shape (model,).
-        log_tokens: log D, shape (model,), any number where it is not known.
-        unknown_tokens: Positions of the models whose token count is not known, shape (model_without_tokens,).
-        log_per_nd: log of training FLOPs per parameter and token, log 6 where no FLOPs were given, shape (model,).
-        run: Position of each model's run, shape (model,).
+        log_tokens: log D, shape (model,); an arbitrary value where it is unknown.
+        unknown_tokens: Indices of the models whose token count is unknown, shape (model_without_tokens,).
+        log_per_nd: log of training FLOPs per parameter and token, log 6 where FLOPs are missing, shape (model,).
+        run: Index of each model's run, shape (model,).
         final: Whether a model is the last of its run: no other checkpoint has more tokens, shape (model,).
-        family: Position of each model's family, shape (model,).
-        lineage: Position of each family's lineage, shape (family,).
-        chance: Chance level, shape (benchmark,); NaN where it is not known.
-        score_model: Position of each score's model, shape (score_obs,).
-        score_benchmark: Position of each score's benchmark, shape (score_obs,).
+        family: Index of each model's family, shape (model,).
+        lineage: Index of each family's lineage, shape (family,).
+        chance: Chance level, shape (benchmark,); NaN where it is unknown.
+        score_model: Index of each score's model, shape (score_obs,).
+        score_benchmark: Index of each score's benchmark, shape (score_obs,).
         score: Scores in [0, 1], shape (score_obs,).
-        n_items: Items behind each score, shape (score_obs,); infinity where not known.
-        loss_model: Position of each loss's model, shape (loss_obs,).
-        loss_domain: Position of each loss's domain, shape (loss_obs,).
-        mixture: Share of each model's tokens that came from each source, shape (model, source); NaN throughout for
-            a model whose mixture is not known.
+        n_items: Items behind each score, shape (score_obs,); infinity where unknown.
+        loss_model: Index of each loss's model, shape (loss_obs,).
+        loss_domain: Index of each loss's domain, shape (loss_obs,).
+        mixture: Share of each model's tokens from each source, shape (model, source); NaN for a model whose mixture
+            is unknown.
         log_loss: Logs of the losses, shape (loss_obs,).
-        loss_observed: Which losses the law may see, shape (loss_obs,).
-        observed: Which scores the law may see, shape (score_obs,). The others keep their place, so that a fit to
-            another subset runs the same compiled program.
+        loss_observed: Mask of the losses that the law is fitted to, shape (loss_obs,).
+        observed: Mask of the scores that the law is fitted to, shape (score_obs,). The others keep their rows, so that
+            fits to different subsets share a compiled program.
         centre: Mean of (log N, log D) over the observed scores of each family, shape (family, 2).
         level: Mean observed score of each family, shape (family, benchmark); NaN where there is none. Centre and
-            level only say from where family intercepts are measured: the law is the same whatever they are, but
-            NUTS mixes better when they are in the midst of the data.
+            level set the origin of family intercepts. The law does not depend on them, but NUTS mixes better
+            when the origin is near the data.
         covariates: Values of the covariates that the law uses, centred and scaled, shape (model, covariate_level).
-        covariate_of: Position of each column's covariate, shape (covariate_level,).
-        covariate_centre: Mean covariates over the observed scores of each family, shape (family, covariate_level),
-            to the same end as `centre`.
+        covariate_of: Index of each column's covariate, shape (covariate_level,).
+        covariate_centre: Mean covariates over the observed scores of each family, shape (family, covariate_level);
+            an origin like `centre`.
         reference: Centring constants.
         coords: Labels as ((dim, labels), ...).
     """
@@ -90,7 +90,7 @@ class Design:
         return dict(self.coords)[dim]
 
     def observing(self, observed: np.ndarray) -> Design:
-        """The same design with another choice of scores that the law may see, shape (score_obs,)."""
+        """Return the design with another mask of observed scores, shape (score_obs,)."""
         design = replace(self, observed=np.asarray(observed, bool))
         model = np.asarray(design.score_model)[design.observed]
         benchmark = np.asarray(design.score_benchmark)[design.observed]
@@ -139,16 +139,16 @@ def build(
     sources: Sequence[str] | None = None,
     covariates: Sequence[Covariate] = (),
 ) -> Design:
-    """Turn observations into arrays.
+    """Build the design of observations.
 
     Args:
         observations: Validated tables.
-        seen: Which scores the law may see, shape (score_obs,); by default all.
-        losses_seen: Which losses the law may see, shape (loss_obs,); by default all.
-        reference: That of an earlier fit; by default that of these observations.
-        benchmarks: Labels and order of the benchmarks, where they are not those of the observations.
-        domains: Labels and order of the domains, likewise.
-        sources: Labels and order of the sources, likewise.
+        seen: Mask of the scores that the law is fitted to, shape (score_obs,); by default all.
+        losses_seen: Mask of the losses that the law is fitted to, shape (loss_obs,); by default all.
+        reference: Centring constants, such as those of an earlier fit; by default computed from these observations.
+        benchmarks: Labels of the benchmarks, in order; by default those of the observations.
+        domains: Labels of the domains, likewise.
+        sources: Labels of the sources, likewise.
         covariates: The covariates that the law uses.
     """
     models, scores, losses = observations.models, observations.scores, observations.losses

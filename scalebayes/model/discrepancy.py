@@ -1,4 +1,4 @@
-"""Discrepancies: what a curve leaves out away from the middle of the data, as twice integrated white noise."""
+"""Discrepancies: deviations from a curve far from the middle of the data, twice integrated white noise."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from scalebayes.model.design import Design
 
 STRETCHES = (1.0, 1.0, 2.0, 2.0)
-"""Decades of FLOPs, either side of the middle, over each of which a discrepancy has one slope."""
+"""Lengths in decades of FLOPs, on either side of the middle, over each of which a discrepancy has one slope."""
 
 KNOTS = tuple(end - length / 2 for end, length in zip((1.0, 2.0, 4.0, 6.0), STRETCHES, strict=True))
 """The middle of each stretch."""
 
 
 class Place(NamedTuple):
-    """Where models stand, from the middle of those that the fit has seen.
+    """Inputs of models relative to the middle of the models in the fit.
 
     Attributes:
         inputs: log N and log D, shape (model, 2).
@@ -37,7 +37,7 @@ class Place(NamedTuple):
 
 
 def bends(site: str, scale: Array, design: Design, place: Place, dim: str = "") -> Array:
-    """A discrepancy, or one for each label of a dimension, shape (model,) or (model, label)."""
+    """Sample a discrepancy, or one per label of a dimension, shape (model,) or (model, label)."""
     with contextlib.ExitStack() as plates:
         plates.enter_context(plate("knot", place.away.shape[1], dim=-2 if dim else -1))
         if dim:
@@ -46,13 +46,17 @@ def bends(site: str, scale: Array, design: Design, place: Place, dim: str = "") 
 
 
 def away(u: Array) -> tuple[Array, Array]:
-    """Distance past each knot, on whose sum of squares u^3 / 3 white noise gives a variance; and its slope.
+    """Basis functions of a discrepancy, and their derivatives.
+
+    A basis function is the distance past a knot. With independent standard normal coefficients the variance of
+    the sum is about |u|^3 / 3, that of twice integrated white noise.
 
     Args:
         u: Distance from the middle in decades, any shape.
 
     Returns:
-        Both of the shape of u and one more dimension, knots above the middle and below.
+        Values and derivatives, each of the shape of u with a last dimension of knots: those above the middle, then
+        those below.
     """
     side = np.repeat([1.0, -1.0], len(KNOTS))
     past = side * u[..., None] - np.array([*KNOTS, *KNOTS])

@@ -1,4 +1,4 @@
-"""What every law is: a value with structural choices and priors that tells a generative story to NumPyro."""
+"""Law: a value with structural choices and priors, which is a generative model for NumPyro."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ class Source(NamedTuple):
 class Law:
     """Base of all laws: a frozen dataclass whose fields are structural choices and priors.
 
-    Calling a law on a `Design` tells the generative story. It registers the observed scores at the site `score`
-    with a `likelihoods.Likelihood`, and the expected scores at the deterministic site `mu`; a law with losses
-    registers the logs of the losses at `loss` and their expectations at `log_L`.
+    Calling a law on a `Design` runs the generative model. It registers the observed scores at the site `score`
+    with a `likelihoods.Likelihood`, and the expected scores at the deterministic site `mu`. A law with losses
+    also registers the logs of the losses at `loss` and their expectations at `log_L`.
 
     Every site is declared where the law defines it: by the field of its prior (`prior(..., of=site(...))`), or by
     a class attribute of the site's name, `name: ClassVar[Site] = site(...)`. Laws are values: two laws are equal if
-    their class and their fields are, so that programs compiled for one serve the other.
+    their classes and fields are equal, and equal laws share compiled programs.
 
     Attributes:
         covariates: Names of the covariates of the observations that the law uses.
-        story: The equations, as text that a report shows.
+        story: The equations, as text for a report.
         references: The publications behind the law.
         rotated: Deterministic sites that `invariants` takes beside the sampled ones.
     """
@@ -60,13 +60,13 @@ class Law:
     rotated: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Keep equality by class and fields: a decorator `dataclass` would compare distributions by identity."""
+        """Keep equality by class and fields: the decorator `dataclass` would compare distributions by identity."""
         super().__init_subclass__(**kwargs)
         cls.__eq__ = Law.__eq__  # type: ignore[method-assign]
         cls.__hash__ = Law.__hash__  # type: ignore[method-assign]
 
     def __post_init__(self) -> None:
-        """Refuse choices and priors that a field does not allow."""
+        """Check choices and priors; see `check_fields`."""
         check_fields(self)
 
     def __eq__(self, other: object) -> bool:
@@ -87,8 +87,10 @@ class Law:
         return (type(self), *values.items())
 
     def __call__(self, design: Design) -> None:
-        """Tell the generative story."""
-        raise NotImplementedError(f"{type(self).__name__} tells no story: define __call__(design)")
+        """Run the generative model on a design."""
+        raise NotImplementedError(
+            f"{type(self).__name__} has no generative model: define __call__(self, design)"
+        )
 
     @functools.cached_property
     def sites(self) -> dict[str, Site]:
@@ -101,36 +103,36 @@ class Law:
         return {name: declared.dims for name, declared in self.sites.items()}
 
     def coords(self) -> dict[str, list[str]]:
-        """Labels of the dimensions that the law brings itself, such as `skill`."""
+        """Labels of the law's own dimensions, such as `skill`."""
         return {}
 
     def check(self, design: Design) -> None:
-        """Refuse data that the law cannot be fitted to.
+        """Check that the law can be fitted to a design.
 
         Raises:
-            ValueError: Naming what is missing and what to do.
+            ValueError: If it cannot; the message says what is missing and what to do.
         """
 
     def reflection(self, design: Design) -> dict[str, np.ndarray]:
-        """Signs by site, 1 or -1, under which the density stays the same; empty where there are none."""
+        """Signs by site, 1 or -1, of a reflection that leaves the posterior unchanged; empty if there is none."""
         return {}
 
     def drivers(self, design: Design) -> np.ndarray | None:
-        """Position of the one loss domain that drives each benchmark, shape (benchmark,).
+        """Index of the loss domain that drives each benchmark, shape (benchmark,).
 
-        None where the law has no losses, or several drive one benchmark.
+        None if the law has no losses, or several losses drive one benchmark.
         """
         return None
 
     def invariants(
         self, values: Mapping[str, np.ndarray], posterior: Mapping[str, np.ndarray], design: Design
     ) -> list[Invariant]:
-        """What the data can identify of the law's sites, from draws of these.
+        """Quantities that the data can identify, computed from draws of the law's sites.
 
         Args:
             values: Unconstrained draws of the sampled sites, and draws of the sites in `rotated`, each (draw, ...):
                 from the prior or from the posterior.
-            posterior: The same from the posterior, for what is taken relative to it.
+            posterior: Posterior draws of the same sites, for quantities relative to the posterior.
             design: The data, for labels.
         """
         return [
@@ -160,7 +162,7 @@ def _sites(law: type[Law]) -> dict[str, Site]:
 
 
 def priors(law: Law) -> list[tuple[str, str, str]]:
-    """List name, distribution and reason of every prior of a law, those of choices not taken too.
+    """List name, distribution and reason of every prior of a law, including priors that its choices leave unused.
 
     Example:
         >>> import scalebayes as sb
@@ -175,20 +177,20 @@ def priors(law: Law) -> list[tuple[str, str, str]]:
 
 
 def prior_of(law: Law, site: str) -> str:
-    """The prior of a site as one would write it; empty where it has none of its own."""
+    """The prior of a site, such as Normal(0, 1); empty if the site has no prior of its own."""
     found = {name: described for name, described, _ in priors(law)}
     return found.get(site, "")
 
 
 def check_fields(law: Law) -> None:
-    """Refuse what a law's fields do not allow.
+    """Check the values of a law's fields.
 
     Raises:
-        ValueError: If a choice is not one of its field's, or a prior cannot be written down and read again.
+        ValueError: If a choice is not among those of its field, or a prior cannot be rebuilt from its parameters.
     """
     try:
         types = get_type_hints(type(law))
-    except NameError:  # of a class that was defined in a function, with annotations as text
+    except NameError:  # a class defined in a function, with annotations as text
         types = {}
     for f in dataclasses.fields(law):
         value = getattr(law, f.name)
@@ -202,13 +204,13 @@ def check_fields(law: Law) -> None:
                 type(value)(**arguments(value))
             except TypeError as error:
                 raise ValueError(
-                    f"the prior of {f.name} is a {type(value).__name__}, which is not made from its "
-                    "parameters alone: take another distribution"
+                    f"the prior of {f.name} is a {type(value).__name__}, which cannot be rebuilt from its "
+                    "parameters: choose another distribution"
                 ) from error
 
 
 def describe(prior: dist.Distribution | None) -> str:
-    """A distribution as one would write it, such as Normal(0, 1); none where the data decide."""
+    """A distribution as text, such as Normal(0, 1); `none` for a prior that depends on the data."""
     if prior is None:
         return "none"
     values = arguments(prior).values()
@@ -216,7 +218,7 @@ def describe(prior: dist.Distribution | None) -> str:
 
 
 def arguments(prior: dist.Distribution) -> dict[str, float]:
-    """The parameters from which a scalar distribution is made, by name."""
+    """The parameters of a scalar distribution, by name."""
     found = {}
     for name in prior.arg_constraints:
         value = getattr(prior, name, None)

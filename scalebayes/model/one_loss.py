@@ -1,4 +1,4 @@
-"""The base of the laws in which one loss drives each benchmark: a surface of losses, and what it drives."""
+"""OneLoss: the base of laws in which losses lie on a surface and one loss drives each benchmark."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from numpyro import deterministic, plate, sample
 from numpyro import distributions as dist
 
 from scalebayes.model import curves
+from scalebayes.model.losses import Curve
 from scalebayes.model.sites import Site, prior, site
-from scalebayes.model.two_steps import Curve, Drive, TwoSteps
+from scalebayes.model.two_steps import TwoSteps
 
 if TYPE_CHECKING:
     from jax import Array
 
     from scalebayes.model.design import Design
+    from scalebayes.model.losses import DrivingLosses
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,41 +36,43 @@ class OneLoss(TwoSteps):
 
     fall: dist.Distribution = prior(
         lambda: dist.Normal(-2.6, 0.5),
-        "twice the FLOPs take 5% off a typical loss, 2 to 13%",
-        site("input", phrase="typical steepness of losses", informed_by="inputs"),
+        "doubling the FLOPs lowers a typical loss by 5%, 2 to 13%",
+        site("input", phrase="log slope of a typical loss", informed_by="inputs"),
     )
     log_fall: ClassVar[Site] = site(
-        "input", "domain", phrase="steepness of a loss", informed_by="inputs"
+        "input", "domain", phrase="log slope of a loss", informed_by="inputs"
     )
     e: dist.Distribution = prior(
         lambda: dist.Normal(-0.7, 0.7),
-        "no training removes a third of the loss in the middle, 0.11 to 0.67: a logit",
-        site(phrase="irreducible share of a typical loss", informed_by="compute"),
+        "logit of E over the loss at the middle: a third of that loss is irreducible, 0.11 to 0.67",
+        site(phrase="logit of the irreducible share of a typical loss", informed_by="compute"),
     )
     spread_e: dist.Distribution = prior(
         lambda: dist.LogNormal(-1.0, 0.5),
-        "domains differ in it by a third of a logit, 0.14 to 1",
+        "irreducible shares of domains differ by a third of a logit, 0.14 to 1",
         site(phrase="spread of irreducible shares over losses", informed_by="domains"),
     )
     z_e: ClassVar[Site] = site(
-        "domain", phrase="irreducible share of a loss, from the typical", informed_by="compute"
+        "domain",
+        phrase="irreducible share of a loss, relative to the typical",
+        informed_by="compute",
     )
     irreducible_share: ClassVar[Site] = site("domain", phrase="irreducible share of a loss")
     alpha: ClassVar[Site] = site("domain", phrase="exponent of the first input")
     tau_fall: dist.Distribution = prior(
         lambda: dist.LogNormal(-2.5, 0.5),
-        "families differ by a twelfth in A and B, which say how steeply a loss falls",
-        site(phrase="spread of families in steepness", informed_by="families"),
+        "A and B of families differ by 8%, 3 to 20%",
+        site(phrase="spread of families in log slopes", informed_by="families"),
     )
     log_fall_f: ClassVar[Site] = site(
-        "family", "input", "domain", phrase="steepness of single families", informed_by="inputs"
+        "family", "input", "domain", phrase="log slopes of single families", informed_by="inputs"
     )
 
     def drivers(self, design: Design) -> np.ndarray:
-        """Position of the loss domain that drives each benchmark, shape (benchmark,).
+        """Index of the loss domain that drives each benchmark, shape (benchmark,).
 
         Raises:
-            ValueError: If there are no losses on such a domain.
+            ValueError: If a domain has no losses.
         """
         domains, benchmarks = design.labels("domain"), design.labels("benchmark")
         wanted = benchmarks if self.feature == "task" else (self.feature,) * len(benchmarks)
@@ -80,16 +84,16 @@ class OneLoss(TwoSteps):
         return np.array([domains.index(m) for m in wanted])
 
     def _surface(self, design: Design, inputs: Array, *, irreducible: bool = True) -> Curve:
-        """The log of E + sum_p A_p exp(-alpha_p x_p), zero where all x are, with families in log A_p.
+        """The log of E + sum_p A_p exp(-alpha_p x_p), zero where all x are zero, with family effects on log A_p.
 
-        How steeply log L falls in the middle with each input is what data tell; how it divides into E, A, B
-        and exponents is not. Sampled are the falls, E as a share of the loss there, and the ratio of the
-        exponents; the rest follows.
+        Data identify the slope of log L in each input at the middle of the data, but hardly how it divides into
+        E, A, B and exponents. Sampled are therefore the log slopes (`log_fall`), the irreducible share of the loss
+        at the middle, and the ratio of the exponents. The other parameters are functions of these.
 
         Args:
             design: The data.
-            inputs: x, one or two of them, shape (model, input).
-            irreducible: Whether there is an E.
+            inputs: One or two inputs x, shape (model, input).
+            irreducible: Whether E is a parameter, else zero.
         """
         n_domain, n_input = len(design.labels("domain")), inputs.shape[1]
         n_family = design.lineage.shape[0]
@@ -116,22 +120,24 @@ class OneLoss(TwoSteps):
             log_fall_f = sample("log_fall_f", dist.Normal(log_fall, tau_fall))
         E = jnp.broadcast_to(e, (n_family, n_domain))
         A = A0 * jnp.exp(log_fall_f - log_fall)
-        loss0 = E + A.sum(axis=1)  # in the middle, where level_f says it all
+        loss0 = E + A.sum(axis=1)  # at the middle, where level_f is the level
         f = design.family
         curve = jnp.log(curves.surface(E[f], A[f], exponent, inputs) / loss0[f])
         return Curve(curve, -jnp.exp(log_fall).mean(axis=0))
 
     def _ratio(self, n_domain: int) -> Array:
-        """Logs of the ratios of the exponents to their geometric mean, shape (input, domain)."""
+        """Logs of the exponents relative to their geometric mean, shape (input, domain)."""
         return jnp.zeros((1, n_domain))
 
-    def _of_one_loss(self, design: Design, losses: Drive, k: Array) -> tuple[Array, Array, Array]:
-        """Abilities b - k (L/L0 - 1) + h of benchmarks that one loss each drives.
+    def _of_one_loss(
+        self, design: Design, losses: DrivingLosses, k: Array
+    ) -> tuple[Array, Array, Array]:
+        """Abilities b - k (L/L0 - 1) + h, one loss per benchmark.
 
         Args:
             design: The data.
-            losses: What drives step 2.
-            k: How much ability a loss is worth, shape (benchmark,).
+            losses: The losses that enter step 2.
+            k: Slope of ability in relative loss, shape (benchmark,).
 
         Returns:
             Abilities (model, benchmark), and their deviations as `observe` takes them: `shared`
@@ -141,9 +147,9 @@ class OneLoss(TwoSteps):
         relative, per_decade = losses.relative[:, of], design.reference.per_decade[of]
         left_out, slope = self._left_out(design, -jnp.log(relative) / per_decade)
         eta = self._intercepts(design) - k * (relative - 1) + left_out
-        steep = k * relative + slope / per_decade  # how fast it falls with log L
+        steep = k * relative + slope / per_decade  # minus the derivative in log L
         own, shared = losses.own, losses.shared
-        if self.feature != "task":  # the one loss is that of all benchmarks
+        if self.feature != "task":  # all benchmarks have the same loss
             own, shared = 0 * own, jnp.concatenate([shared, own[None]])
         return eta, shared[..., of] * steep, own[:, of] * steep
 
@@ -151,7 +157,7 @@ class OneLoss(TwoSteps):
 def of_domains(
     name: str, typical: dist.Distribution, spread: dist.Distribution, n_domain: int
 ) -> Array:
-    """A parameter that domains share more or less, shape (domain,): sites name, spread_name and z_name."""
+    """Sample a partially pooled parameter of domains, shape (domain,): sites name, spread_name and z_name."""
     middle, width = sample(name, typical), sample(f"spread_{name}", spread)
     with plate("domain", n_domain):
         return middle + width * sample(f"z_{name}", dist.Normal(0.0, 1.0))

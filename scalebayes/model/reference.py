@@ -1,4 +1,4 @@
-"""Reference: the constants from which inputs, losses, abilities and covariates are measured."""
+"""Reference: centring and scaling constants of inputs, losses, abilities and covariates."""
 
 from __future__ import annotations
 
@@ -18,28 +18,27 @@ if TYPE_CHECKING:
     from scalebayes.data.observations import Observations
 
 Array: TypeAlias = Any
-"""A NumPy array outside of a compiled program, a traced one inside."""
+"""A NumPy array outside a compiled program, a traced array inside."""
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """Where inputs and abilities are measured from: fixed when a fit is made, and kept with it.
+    """Centring constants, fixed when a fit is made and saved with it.
 
     Attributes:
         log_n0: log of the reference size N0.
         log_d0: log of the reference token count D0.
-        log_d_sd: Spread of log D over the models whose tokens are known; the prior of those whose tokens are not.
-        typical: Median score of each benchmark as a share of the room above its chance level, held within (0.05,
-            0.95), shape (benchmark,). An ability is a logit there, whatever the link.
+        log_d_sd: Standard deviation of log D over models with known tokens: the prior sd of unknown ones.
+        typical: Median score of each benchmark as a share of the range above its chance level, clipped to
+            [0.05, 0.95], shape (benchmark,). There, an ability is a logit for every link.
         log_loss0: Median log loss of each domain, shape (domain,).
-        per_decade: By how much log loss falls with ten times the FLOPs in the losses that may be seen,
-            roughly, shape (domain,): a loss counts as so many decades.
-        middle: Median of log N, log D and log FLOPs over the models of which a score or loss may be
-            seen, shape (3,).
-        covariate_centre: What is taken off each column of the covariates: the mean of a number over the models of
-            which a score or loss may be seen, zero for a level, shape (covariate_level,).
-        covariate_scale: What each is divided by: the standard deviation of a number, one for a level.
+        per_decade: Decrease of log loss per decade of FLOPs in the observed losses, by least squares, shape
+            (domain,). It converts losses to decades.
+        middle: Median of log N, log D and log FLOPs over the models with an observed score or loss, shape (3,).
+        covariate_centre: Centre of each column of the covariates: the mean of a number over these models, zero for a
+            level, shape (covariate_level,).
+        covariate_scale: Scale of each column: the standard deviation of a number, one for a level.
     """
 
     log_n0: float
@@ -60,12 +59,12 @@ class Reference:
         losses_seen: np.ndarray,
         covariates: Sequence[Covariate] = (),
     ) -> Reference:
-        """Medians; 1e12 tokens and a broad spread where no token count is known.
+        """Compute the constants; 1e12 tokens and a broad spread where no token count is known.
 
         Args:
             observations: Validated tables.
-            seen: Which scores may be looked at, shape (score_obs,).
-            losses_seen: Which losses may be, shape (loss_obs,).
+            seen: Mask of the observed scores, shape (score_obs,).
+            losses_seen: Mask of the observed losses, shape (loss_obs,).
             covariates: The covariates that the law uses.
         """
         models, scores = observations.models, observations.scores
@@ -100,16 +99,16 @@ class Reference:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Reference:
-        """What `to_dict` gave."""
+        """Rebuild the constants from the result of `to_dict`."""
         arrays: dict[str, Any] = {
             k: np.array(v) if isinstance(v, list) else v for k, v in values.items()
         }
-        arrays.setdefault("per_decade", np.zeros(0))  # of a version without it
+        arrays.setdefault("per_decade", np.zeros(0))  # absent from files of older versions
         return cls(**arrays)
 
 
 def _per_decade(losses: pd.DataFrame, models: pd.DataFrame, domains: Sequence[str]) -> np.ndarray:
-    """Slope of log loss on log10 FLOPs by domain, taken positive; 0.15 where there is none to see."""
+    """Minus the slope of log loss on log10 FLOPs by domain; 0.15 where it cannot be estimated or is not positive."""
     flops = np.log10(losses["model"].map(models.set_index("model")["flops"]).astype(float))
     table = pd.DataFrame({"domain": losses["domain"], "x": flops, "y": np.log(losses["loss"])})
     found = {}

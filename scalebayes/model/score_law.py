@@ -1,4 +1,4 @@
-"""The base of every law of scores: from abilities to observed scores."""
+"""ScoreLaw: the base of laws of scores, from abilities to observed scores."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def log_tokens(design: Design) -> Array:
-    """Log D of each model, shape (model,); an unknown token count is a latent variable."""
+    """Log D of each model, shape (model,); unknown token counts are latent variables."""
     known, reference = jnp.asarray(design.log_tokens), design.reference
     if n := design.unknown_tokens.shape[0]:
         with plate("model_without_tokens", n):
@@ -37,7 +37,7 @@ def inputs(design: Design) -> Array:
 
 
 def chance_prior(chance: Array) -> dist.Distribution:
-    """Prior of a floor: worth 150 items at the chance level, or at 1%; broad and low where it is unknown."""
+    """Prior of a floor: Beta with the weight of 150 items at the chance level (at least 1%); Beta(1, 9) if unknown."""
     known = ~jnp.isnan(chance)
     level = jnp.where(known, jnp.maximum(chance, 0.01), 0.0)
     return dist.Beta(
@@ -46,13 +46,13 @@ def chance_prior(chance: Array) -> dist.Distribution:
 
 
 class Response(NamedTuple):
-    """How ability becomes score, each for every benchmark.
+    """Parameters that map ability to expected score, one per benchmark.
 
     Attributes:
-        floor: Expected score without ability.
-        ceiling: Expected score with unlimited ability.
+        floor: Expected score at the lowest ability.
+        ceiling: Expected score at the highest ability.
         bend: Bend of the link; 1 is logistic.
-        typical: Share of the room at which all links touch.
+        typical: Share at which all links have equal value and slope.
     """
 
     floor: Array
@@ -61,8 +61,8 @@ class Response(NamedTuple):
     typical: Array
 
     def ability(self, level: Array) -> Array:
-        """Ability behind a level of scores, roughly: levels beyond floor and ceiling bend inside."""
-        seen = ~jnp.isnan(level)  # NaN must not enter, where() would let it into the gradient
+        """Approximate ability at a score; scores beyond floor and ceiling are moved inside smoothly."""
+        seen = ~jnp.isnan(level)  # where() alone would let NaN into the gradient
         share = (jnp.where(seen, level, 0.5) - self.floor) / (self.ceiling - self.floor)
         above, below = _positive(share), _positive(1 - share)
         ability = curves.inverse_link(above / (above + below), self.bend, self.typical)
@@ -70,13 +70,13 @@ class Response(NamedTuple):
 
 
 def _positive(share: Array) -> Array:
-    """A share held above zero, smoothly: about itself above 0.02, 0.01 at zero."""
+    """A smooth positive part: about the share itself above 0.02, 0.01 at zero."""
     return (share + jnp.sqrt(share**2 + 4e-4)) / 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreLaw(Law):
-    """A law of benchmark scores; a law adds how abilities come about.
+    """A law of benchmark scores; a subclass defines abilities and calls `response` and `observe`.
 
     Attributes:
         floor: `learned` around the chance level, or `known`, the chance level itself.
@@ -93,32 +93,32 @@ class ScoreLaw(Law):
     )
     gamma: dist.Distribution | None = prior(
         lambda: None,
-        "none: Beta around the known chance level, worth 150 items; Beta(1, 9) where it is unknown",
+        "none: Beta around a known chance level with the weight of 150 items; Beta(1, 9) where it is unknown",
         site("benchmark", phrase="floor", informed_by="low scores"),
     )
     u: dist.Distribution = prior(
         lambda: dist.Beta(19.0, 1.0),
-        "label errors put some 5% of the room above the floor out of reach",
+        "label errors put about 5% of the range above the floor out of reach",
         site("benchmark", phrase="ceiling", informed_by="high scores"),
     )
     bend: dist.Distribution = prior(
         lambda: dist.LogNormal(-0.5, 0.8),
-        "logistic, the published link, is well inside; below one where the last errors go slowly",
+        "the logistic link, bend 1, is well inside; below one the last errors vanish slowly",
         site("benchmark", phrase="bend of the link", informed_by="range of scores"),
     )
     sigma: dist.Distribution = prior(
         lambda: dist.LogNormal(-5.0, 0.2),
-        "prompts and harness versions move a score by two thirds of a point, 0.5 to 0.9; more is delta's",
+        "prompts and harness versions change a score by two thirds of a point, 0.5 to 0.9; delta has the rest",
         site("benchmark", phrase="noise between evaluations", informed_by="extreme scores"),
     )
     delta: dist.Distribution = prior(
         lambda: dist.LogNormal(-1.5, 0.7),
-        "luck and choices that inputs and family do not tell: 0.07 to 0.7 of a logit",
+        "variation of models that inputs and family do not explain: 0.07 to 0.7 of a logit",
         site("benchmark", phrase="deviations of models on one benchmark", informed_by="models"),
     )
     s_q: dist.Distribution = prior(
         lambda: dist.HalfNormal(0.5),
-        "a level of a category, or one sd of a number, is worth half a unit (a logit, or an sd of families) or less",
+        "a level of a category, or one sd of a number, adds half a unit or less (a logit, or an sd of families)",
         site("covariate", phrase="spread of the effects of a covariate", informed_by="covariates"),
     )
     z_q: ClassVar[Site] = site(
@@ -129,7 +129,7 @@ class ScoreLaw(Law):
     score: ClassVar[Site] = site("score_obs", phrase="observed scores")
 
     def check(self, design: Design) -> None:
-        """Refuse benchmarks without a chance level where the floor is to be that level."""
+        """Check that every benchmark has a chance level if `floor` is `known`."""
         without = np.isnan(np.asarray(design.chance))
         if self.floor == "known" and without.any():
             names = [b for b, nan in zip(design.labels("benchmark"), without, strict=True) if nan]
@@ -146,7 +146,7 @@ class ScoreLaw(Law):
                 if self.floor == "known"
                 else sample("gamma", self.gamma or chance_prior(design.chance))
             )
-            # as a share of the room above the floor: a ceiling below the floor would turn the law over
+            # a share of the range above the floor: a ceiling below the floor would reverse the link
             room = sample("u", self.u) if self.ceiling == "learned" else 1.0
             bend = sample("bend", self.bend) if self.link == "monotone" else 1.0
         return Response(floor, floor + (1 - floor) * room, bend, design.reference.typical)
@@ -154,7 +154,7 @@ class ScoreLaw(Law):
     def covariate_effects(self, design: Design) -> Array | None:
         """Effects of covariates on benchmarks, Gamma ~ Normal(0, s_q^2), shape (covariate_level, benchmark).
 
-        None where the law uses no covariates.
+        None if the law uses no covariates.
         """
         if not self.covariates:
             return None
@@ -183,24 +183,24 @@ class ScoreLaw(Law):
     ) -> None:
         """Register the expected and the observed scores of abilities eta, shape (model, benchmark).
 
-        Deviations of ability enter linearised, as deviations of the score.
+        Deviations of ability enter linearised, as deviations of the expected score.
 
         Args:
             eta: Abilities.
             to_score: Floor, ceiling and link.
             design: The data.
-            shared: Ability on each benchmark that goes with a deviation of one, for the deviations that
-                a model shows on all benchmarks, shape (deviation, benchmark) or (deviation, model,
+            shared: Change of ability on each benchmark per unit of a deviation that all benchmarks of a model
+                share, shape (deviation, benchmark) or (deviation, model,
                 benchmark); by default none.
             own: Standard deviation of further deviations of ability, shape (model, benchmark).
-            items: Share of the sampling of items that is each score's own.
+            items: Share of the variance from sampling items that is independent between models.
         """
         with plate("benchmark", design.chance.shape[0]):
             sigma = sample("sigma", self.sigma)
             delta = sample("delta", self.delta)
         mu, slope = curves.accuracy(eta, *to_score)
         deterministic("mu", mu)
-        # sigma: between evaluations; delta: between models alike, so that it vanishes at either end
+        # sigma: noise between evaluations; delta: deviations of ability, which vanish at floor and ceiling
         extra = sigma**2 + (delta**2 + own**2) * slope**2
         cell = design.score_model, design.score_benchmark
         n_items = jnp.full(mu.shape, jnp.inf).at[cell].set(design.n_items)

@@ -1,4 +1,4 @@
-"""What a law declares about each of its sites, and about each of its priors, where it defines them."""
+"""Declarations of the sites and priors of a law."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class Site:
 
     Attributes:
         dims: Names of its dimensions, in order.
-        phrase: What it is, for readers of a report.
-        informed_by: What kind of data inform it, a name in `identifiability.remedies.NEEDS`; `inputs` where the
-            label along the dimension of inputs says so. Empty for a site that is never judged.
-        even: Whether the density stays the same when any one of its values changes its sign.
-        exchangeable: Whether labels along its dimensions may be permuted, so that single values mean nothing.
-        expects: `score` or `loss` for the site with the expected values of these.
+        phrase: Description for readers of a report.
+        informed_by: The kind of data that inform it, a name in `identifiability.remedies.NEEDS`; `inputs` if it
+            depends on the label along the dimension of inputs. Empty for a site that is not judged.
+        even: Whether the density is unchanged when any one of its values changes sign.
+        exchangeable: Whether labels along its dimensions may be permuted, so that single values have no meaning.
+        expects: `score` or `loss` for the site of their expected values.
     """
 
     dims: tuple[str, ...] = ()
@@ -42,7 +42,7 @@ def site(
     exchangeable: bool = False,
     expects: str = "",
 ) -> Site:
-    """Declare a site; for the arguments see `Site`.
+    """Declare a site. For the arguments see `Site`.
 
     Example:
         >>> site("family", "benchmark", phrase="intercepts of single families", informed_by="scores").dims
@@ -58,18 +58,18 @@ def prior(
 ) -> Any:
     """Declare a field of a law that holds a prior.
 
-    The distribution is made when a law is, not at import, since making one starts a JAX backend.
+    The default is made when a law is created, not at import, because a distribution starts the JAX backend.
 
     Args:
-        make: Makes the default distribution, or None where the data decide.
-        reason: Why this prior.
-        of: The site of the field's own name; None where the prior is of sites with other names.
+        make: Function that returns the default distribution, or None for a prior that depends on the data.
+        reason: Reason for this prior, with its numbers, for readers of a report.
+        of: Declaration of the site with the field's name; None if the prior belongs to sites with other names.
     """
     return dataclasses.field(default_factory=make, metadata={"reason": reason, "site": of})
 
 
 class Invariant(NamedTuple):
-    """A quantity that the data can identify: a site, or what several sites determine together.
+    """A quantity that the data can identify: a site, or a function of several sites.
 
     Attributes:
         name: Name of the site or of the quantity.

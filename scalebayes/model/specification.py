@@ -1,4 +1,4 @@
-"""Laws by name: registered classes, and specifications from which a law is made again."""
+"""Registered laws, and specifications from which a law is rebuilt."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _REGISTERED: dict[str, type[Law]] = {}
 
 
 def register(law: LawClass) -> LawClass:
-    """Make a law known by the name of its class to `load` and to the command line; a decorator.
+    """Register a law by the name of its class, for `load` and the command line; a class decorator.
 
     Raises:
-        ValueError: If another law has that name already.
+        ValueError: If another law has this name.
     """
     known = _REGISTERED.get(law.__name__)
     if known is not None and (known.__module__, known.__qualname__) != (
@@ -31,19 +31,19 @@ def register(law: LawClass) -> LawClass:
         law.__qualname__,
     ):
         raise ValueError(
-            f"there is a law {law.__name__} in {known.__module__} already: give yours another name"
+            f"the name {law.__name__} belongs to a law in {known.__module__}: give your law another name"
         )
     _REGISTERED[law.__name__] = law
     return law
 
 
 def registered() -> dict[str, type[Law]]:
-    """The laws that were registered so far, by name; `laws.by_name` has all that are installed."""
+    """The laws registered so far, by name; `laws.by_name` also imports the installed ones."""
     return dict(_REGISTERED)
 
 
 def specification(law: Law) -> dict[str, Any]:
-    """Everything that makes a law, as JSON-ready values; `from_specification` is the inverse."""
+    """A law as JSON-ready values; `from_specification` is the inverse."""
     fields = {}
     for f in dataclasses.fields(law):
         value = getattr(law, f.name)
@@ -62,15 +62,15 @@ def specification(law: Law) -> dict[str, Any]:
 def from_specification(
     spec: Mapping[str, Any], known: Mapping[str, type[Law]], given: Iterable[type[Law]] = ()
 ) -> Law:
-    """Make the law that a specification describes.
+    """Rebuild the law that a specification describes.
 
     Args:
-        spec: What `specification` returned.
+        spec: The result of `specification`.
         known: Registered laws by name.
-        given: Classes of laws that come first, whatever module they were defined in.
+        given: Classes of laws that take precedence, whatever module they were defined in.
 
     Raises:
-        ValueError: If the law or the schema is not known; the message says how to provide the law.
+        ValueError: If the law or the schema is unknown; the message says how to provide the law.
     """
     name, module = spec.get("law"), spec.get("module", "scalebayes")
     own = {law.__name__: law for law in given}

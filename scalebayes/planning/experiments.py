@@ -36,7 +36,7 @@ from scalebayes.inference.compilation import compiled
 from scalebayes.inference.draws import shares
 from scalebayes.inference.posterior import Fitted
 from scalebayes.prediction.designs import design_of_models
-from scalebayes.prediction.new_levels import check_known, given, positions
+from scalebayes.prediction.new_levels import at_draw, check_known, positions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -173,13 +173,13 @@ def _simulator(law: Law) -> Callable[..., Any]:
 
     def one(draw: dict[str, Any], key: Any, design: Design, position: Any, seen: Any) -> Any:
         effects, noise, noise_of_losses = jax.random.split(key, 3)
-        model = handlers.seed(given(law, draw, position), effects)
+        model = handlers.seed(at_draw(law, draw, position), effects)
         trace = handlers.trace(model).get_trace(design)
         log_loss = jnp.zeros(design.loss_model.shape[0])
         if "loss" in trace:  # the scores of a run are those of the losses that it has shown
             log_loss = trace["loss"]["fn"].given(design.log_loss).sample(noise_of_losses)
             design = replace(design, log_loss=log_loss, loss_observed=seen)
-            trace = handlers.trace(handlers.seed(given(law, draw, position), effects)).get_trace(
+            trace = handlers.trace(handlers.seed(at_draw(law, draw, position), effects)).get_trace(
                 design
             )
         scores = trace["score"]["fn"]

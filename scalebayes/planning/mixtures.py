@@ -17,7 +17,7 @@ from scalebayes.data.observations import Observations
 from scalebayes.inference.compilation import compiled
 from scalebayes.inference.draws import evenly
 from scalebayes.prediction.designs import covariates_of, design_of_models
-from scalebayes.prediction.new_levels import check_known, given, positions
+from scalebayes.prediction.new_levels import at_draw, check_known, positions
 from scalebayes.prediction.predictive import summary
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def _optimiser(law: Law, of_scores: bool) -> Callable[..., Any]:
     def one(
         draw: dict[str, Any], key: Any, design: Any, position: dict[str, Any], aim: Any
     ) -> tuple[Any, Any, Any]:
-        model = handlers.seed(given(law, draw, position), key)
+        model = handlers.seed(at_draw(law, draw, position), key)
 
         def cost(weights: Any) -> Any:
             trace = handlers.trace(model).get_trace(replace(design, mixture=weights[None]))

@@ -14,7 +14,8 @@ from scalebayes.inference.posterior import Fitted
 from scalebayes.planning.candidates import MAX_DRAWS, planned
 from scalebayes.prediction.designs import design_of_models
 from scalebayes.prediction.new_levels import check_known
-from scalebayes.prediction.predictive import at_cells, predictive_draws
+from scalebayes.prediction.pointwise import at_cells
+from scalebayes.prediction.predictive import predictive_draws
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

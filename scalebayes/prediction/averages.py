@@ -1,4 +1,4 @@
-"""Average: fits of several laws to one table, whose predictions are mixed."""
+"""Average: fits of several laws to one table, with weights for their predictions."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Average:
-    """Fits of several laws to one table, whose predictions are mixed.
+    """Fits of several laws to one table, with weights for their predictions.
 
-    `predict`, `predictive_draws`, `held_out`, `trajectory` and the planning functions take it in place of a
-    fit: each law gives its share of the draws.
+    `predict`, `predictive_draws`, `held_out`, `trajectory` and the planning functions accept it in place
+    of a fit. They use a share of each law's draws in proportion to its weight.
 
     Attributes:
-        fits: The fit of each law to all scores that may be seen.
-        weights: Share of each law, summing to one.
-        evidence: One row a size held out: params, n_scores, and a column a law with the log of its joint
-            predictive density of them; none where the weights came from elsewhere.
+        fits: The fit of each law, by name, all to the same scores.
+        weights: Weight of each law, summing to one.
+        evidence: One row per held-out size: params, n_scores, and per law a column with the log of its joint
+            predictive density of these scores; None if the weights were supplied.
     """
 
     fits: dict[str, Fit]
@@ -44,19 +44,19 @@ class Average:
 
     @property
     def known_families(self) -> frozenset[str]:
-        """Families of which the laws have seen a score or a loss."""
+        """Families of the models with a score or a loss in the fits."""
         return self.parts[0].fit.known_families
 
     @property
     def seen_models(self) -> pd.DataFrame:
-        """Models of which the laws have seen a score or a loss."""
+        """Models with a score or a loss in the fits, rows of the table of models."""
         return self.parts[0].fit.seen_models
 
     @property
     def n_draws(self) -> int:
-        """Number of posterior draws of all laws together."""
+        """Total number of posterior draws over all laws."""
         return sum(part.fit.n_draws for part in self.parts)
 
     def thinned(self, draws: int) -> Average:
-        """The same with at most so many draws of each law, evenly spaced."""
+        """Return the average with about `draws` evenly spaced draws of each law."""
         return replace(self, fits={name: fit.thinned(draws) for name, fit in self.fits.items()})

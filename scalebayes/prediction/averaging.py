@@ -1,4 +1,4 @@
-"""average, fit_average: several laws on one table, weighted by how well they predict larger models."""
+"""average, fit_average: averages of laws, with weights from predictions of larger models."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scalebayes.data.schema import TO_ONE, quoted
 from scalebayes.inference.fitting import fit
 from scalebayes.inference.posterior import Fit
 from scalebayes.prediction.averages import Average
-from scalebayes.prediction.predictive import joint_log_score
+from scalebayes.prediction.log_scores import joint_log_score
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,15 +22,18 @@ if TYPE_CHECKING:
 
 
 def average(fits: Mapping[str, Fit], weights: Mapping[str, float]) -> Average:
-    """Average fits of several laws: `predict` takes what it returns in place of a fit.
+    """Average fits of several laws, with weights of your choice.
 
     Args:
         fits: Fits to the same scores, by name.
-        weights: Share of each law, such as `Comparison.weights`.
+        weights: Weight of each law, such as `Comparison.weights`.
+
+    Returns:
+        The average, which `predict` and the planning functions accept in place of a fit.
 
     Raises:
-        ValueError: If the weights are not those of these fits, or do not sum to one, or the fits have not
-            seen the same scores.
+        ValueError: If the names of weights and fits differ, the weights are negative or do not sum to one, or the
+            fits have not seen the same scores in the same order.
     """
     check_same_scores(fits)
     if set(fits) != set(weights):
@@ -43,7 +46,7 @@ def average(fits: Mapping[str, Fit], weights: Mapping[str, float]) -> Average:
 
 
 def check_same_scores(fits: Mapping[str, Fit]) -> None:
-    """Refuse fits that have seen different scores, or scores of other models, or in another order."""
+    """Check that all fits have seen the same scores of the same models, in the same order."""
     tables = {name: fit.seen_scores.reset_index(drop=True) for name, fit in fits.items()}
     (first, expected), *others = tables.items()
     for name, found in others:
@@ -70,37 +73,37 @@ def fit_average(
     hold_out: Sequence[str] = (),
     **settings: Any,
 ) -> Average:
-    """Fit several laws, and weigh them by predictions of each size from the smaller ones.
+    """Fit several laws, and weight them by their predictions of each size from the smaller ones.
 
-    For each size from the third on, every law is fitted to the smaller sizes and predicts the models
-    of that one. Models of one size err together: what counts is the joint density of all their scores,
-    and a size is one piece of evidence, however many scores it has. The weights are those of stacking,
-    as their posterior mean (see `stacking`): two sizes that one law predicts much better give it
-    three quarters, not all. Models to hold out play no part in it.
+    For each size from the third on, every law is fitted to the smaller sizes and predicts the models of that
+    size. Prediction errors of models of one size are correlated. The criterion is therefore the joint density
+    of all their scores, and a size is one piece of evidence. The weights are posterior means of stacking
+    weights (see `stacking`): a law that predicts two sizes much better than another gets three quarters of
+    the weight, not all. Held-out models are not used.
 
     Args:
-        laws: The laws by a name of your choice.
+        laws: The laws, by names of your choice.
         observations: Validated tables, with models of three sizes at least.
         seed: Seed of all random numbers.
-        hold_out: Models whose scores and losses no law may see.
-        **settings: Other arguments of `fit`, such as sampler.
+        hold_out: Models whose scores and losses are held out from all fits.
+        **settings: Other arguments of `fit`, such as `sampler`.
 
     Returns:
-        The fits and their weights.
+        The fits to all sizes with their weights, and the evidence for each size.
 
     Raises:
-        ValueError: If the models that may be seen have fewer than three sizes.
+        ValueError: If there are fewer than two laws, or the models have fewer than three sizes.
 
     References:
         Yao, Pirš, Vehtari and Gelman, Bayesian hierarchical stacking: some models are (somewhere)
         useful, 2022. https://doi.org/10.1214/21-BA1287
     """
     if len(laws) < 2:
-        raise ValueError(f"an average needs at least two laws, got {list(laws)}")
+        raise ValueError(f"laws must be at least two laws, got {list(laws)}")
     folds = sizes(observations, hold_out)[2:]
     if not folds:
         raise ValueError(
-            "weights come from predicting larger models from smaller ones, for which models of "
+            "weights are estimated from predictions of larger models from smaller ones, for which models of "
             "three sizes are needed: fit one law, or add smaller models"
         )
     seen = observations.without(models=hold_out) if len(hold_out) else observations
@@ -138,20 +141,20 @@ def sizes(
 
 
 def stacking(log_density: np.ndarray, draws: int = 100_000) -> np.ndarray:
-    """Posterior mean of the weights of a mixture.
+    """Posterior mean of stacking weights.
 
-    The prior is worth two pieces of evidence, however many laws there are: Dirichlet(2 / laws), which
-    is uniform for two.
+    The prior is Dirichlet(2 / laws), with a total concentration of two for any number of laws. For two laws it
+    is uniform.
 
     Args:
         log_density: Log density of each piece of evidence under each law, shape (piece, law).
-        draws: Draws of weights by which the mean is computed.
+        draws: Number of Monte Carlo draws of the weights.
     """
     n_law = log_density.shape[1]
     weights = np.random.default_rng(0).dirichlet(np.full(n_law, 2 / n_law), draws)
     relative = np.exp(log_density - log_density.max(axis=1, keepdims=True))
     support = np.zeros(draws)
-    for row in relative:  # all at once would take the memory of pieces times draws
+    for row in relative:  # row by row, to save memory
         support += np.log(weights @ row)
     return softmax(support) @ weights
 

@@ -1,4 +1,4 @@
-"""condition: a small model of a new family arrives; its family's effects follow without a refit."""
+"""condition: add new families to a fit by importance sampling, without a refit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from scalebayes.inference.compilation import compiled
 from scalebayes.inference.diagnostics import ConvergenceWarning
 from scalebayes.inference.tree import evaluate, make_tree
 from scalebayes.model.effects import local_dim
-from scalebayes.prediction.new_levels import given, positions
+from scalebayes.prediction.new_levels import at_draw, positions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,25 +31,29 @@ if TYPE_CHECKING:
 PROPOSALS = 64
 """Proposals for the effects of the new families at each posterior draw."""
 
-NEWTON_STEPS = 20
-"""At most so many steps to the mode; it is settled when a step moves no effect by more than `SETTLED`."""
+MAX_NEWTON_STEPS = 20
+"""Largest number of Newton steps to the mode."""
 
-SETTLED = 1e-3
+NEWTON_TOLERANCE = 1e-3
+"""Newton steps end when no effect changes by more than this."""
 
-TAILS = 5.0
-"""Degrees of freedom of the proposals: heavier tails than the posterior that they stand in for."""
+PROPOSAL_DF = 5.0
+"""Degrees of freedom of the Student t proposals, whose tails are heavier than those of the posterior."""
 
 MAX_PARETO_K = 0.7
+"""Largest Pareto k of reliable importance weights (Vehtari et al., https://arxiv.org/abs/1507.02646)."""
+
+MIN_EFFECTIVE_DRAWS = 100
+"""Fewer effective draws after reweighting give a warning."""
 
 
 def condition(fit: Fit, observations: Observations, *, seed: int = 0) -> Fit:
     """Add new families to a fit from a few of their models, in seconds.
 
-    The global parameters and all other families keep their posterior draws. For each draw the
-    effects of the new families are sampled given the new scores, by importance sampling around
-    their conditional mode. The draws are then weighted by how well they predicted the new scores,
-    with Pareto-smoothed weights, and resampled within their chains. What is exact in a refit is
-    exact here, up to the number of draws; `provenance["conditioned"]` tells how far that reaches.
+    For each posterior draw, the effects of the new families are sampled given the new scores, by importance
+    sampling around their conditional mode. The draws are then weighted by their predictive density of the new
+    scores, with Pareto-smoothed weights, and resampled within chains. As the number of draws grows, the result
+    converges to the posterior of a refit. `provenance["conditioned"]` holds Pareto k and effective sample sizes.
 
     Args:
         fit: The fit.
@@ -57,19 +61,21 @@ def condition(fit: Fit, observations: Observations, *, seed: int = 0) -> Fit:
         seed: Seed of the proposals and of the resampling.
 
     Returns:
-        A fit of all observations, in which the new families are known.
+        A fit of all observations, which includes the new families. A large Pareto k gives a `ConvergenceWarning`.
 
     Raises:
-        ValueError: If a family is in the fit already (then refit), a benchmark is not, or there is no
-            new score.
+        ValueError: If a family is in the fit already (refit instead), a benchmark is not in the fit, or there are no
+            new scores.
     """
     if known := [f for f in observations.families if f in fit.design.labels("family")]:
         raise ValueError(
-            f"the fit knows {known} already: condition adds new families; for new models of known "
-            "ones fit again"
+            f"the fit knows {known} already, but condition adds new families: for new models of known "
+            "families fit again"
         )
     if not len(observations.scores):
-        raise ValueError("there are no scores to condition on")
+        raise ValueError(
+            "the observations hold no scores to condition on: add scores of the new families"
+        )
     law = fit.law
     draws = fit.draws()
     observations = fit.complete(observations)
@@ -84,15 +90,15 @@ def condition(fit: Fit, observations: Observations, *, seed: int = 0) -> Fit:
         local, log_weight, inner = jax.tree.map(np.asarray, run(draws, keys, small, position))
     weight, pareto_k = importance_weights(log_weight)
     effective = 1 / float((weight**2).sum())
-    if pareto_k > MAX_PARETO_K or effective < 100:
+    if pareto_k > MAX_PARETO_K or effective < MIN_EFFECTIVE_DRAWS:
         warnings.warn(
-            f"the new scores move the global parameters (Pareto k {pareto_k:.2f}, {effective:.0f} "
-            "effective draws): fit again with the new family for exact intervals",
+            f"the new scores change the global parameters too much for importance sampling (Pareto k "
+            f"{pareto_k:.2f}, {effective:.0f} effective draws): fit again with the new families",
             ConvergenceWarning,
             stacklevel=2,
         )
     rng = np.random.default_rng(seed)
-    chosen = np.stack(  # in order: effective sample sizes see repeated and correlated draws
+    chosen = np.stack(  # sorted, so that effective sample sizes account for repeated draws
         [
             np.sort(rng.choice(n_draw, n_draw, p=part / part.sum()))
             for part in weight.reshape(n_chain, n_draw)
@@ -155,7 +161,7 @@ def _conditioner(law: Law) -> Callable[..., Any]:
                 site["fn"].mean, site["fn"].batch_shape + site["fn"].event_shape
             )
 
-        start_model = handlers.seed(given(law, draw, position, centre), 0)
+        start_model = handlers.seed(at_draw(law, draw, position, centre), 0)
         start_trace = handlers.trace(start_model).get_trace(design)
         start = {
             k: s["value"]
@@ -167,14 +173,14 @@ def _conditioner(law: Law) -> Callable[..., Any]:
         def log_joint(flat: Any) -> Any:
             """Log density of the local effects and the new scores given the global draw."""
             effects = unflatten(flat)
-            model = given(law, draw, position, lambda site: effects[site["name"]])
+            model = at_draw(law, draw, position, lambda site: effects[site["name"]])
             trace = handlers.trace(handlers.seed(model, 0)).get_trace(design)
             log_density = sum(
                 trace[k]["fn"].log_prob(trace[k]["value"]).sum()
                 for k, site in trace.items()
                 if k in effects or (site["type"] == "sample" and site["is_observed"])
             )
-            # rows of known labels play no part: keep them proper
+            # rows of known labels are unused: give them a proper density
             for name, rows in effects.items():
                 known = position[law.dims[name][0]] >= 0
                 unused = rows * known.reshape(-1, *[1] * (rows.ndim - 1))
@@ -185,9 +191,9 @@ def _conditioner(law: Law) -> Callable[..., Any]:
         key_z, key_u, key_pick = jax.random.split(key, 3)
         d = flat.shape[0]
         z = jax.random.normal(key_z, (PROPOSALS, d))
-        u = jax.random.chisquare(key_u, TAILS, shape=(PROPOSALS, 1)) / TAILS
+        u = jax.random.chisquare(key_u, PROPOSAL_DF, shape=(PROPOSALS, 1)) / PROPOSAL_DF
         proposals = mode + (z / jnp.sqrt(u)) @ root.T
-        t = numpyro.distributions.MultivariateStudentT(TAILS, mode, root)
+        t = numpyro.distributions.MultivariateStudentT(PROPOSAL_DF, mode, root)
         ratio = jax.vmap(log_joint)(proposals) - t.log_prob(proposals)
         pick = jax.random.categorical(key_pick, ratio)
         share = jax.nn.softmax(ratio)
@@ -205,9 +211,9 @@ def _mode(log_density: Callable[[Any], Any], start: Any) -> tuple[Any, Any]:
         values, vectors = jnp.linalg.eigh(-jax.hessian(log_density)(x))
         return jnp.maximum(jnp.abs(values), 1e-3), vectors
 
-    def unsettled(state: Any) -> Any:
+    def unconverged(state: Any) -> Any:
         steps, _, moved = state
-        return (steps < NEWTON_STEPS) & (moved > SETTLED)
+        return (steps < MAX_NEWTON_STEPS) & (moved > NEWTON_TOLERANCE)
 
     def step(state: Any) -> Any:
         steps, x, _ = state
@@ -218,7 +224,7 @@ def _mode(log_density: Callable[[Any], Any], start: Any) -> tuple[Any, Any]:
         best = candidates[jnp.argmax(jnp.where(jnp.isnan(heights), -jnp.inf, heights))]
         return steps + 1, best, jnp.abs(best - x).max()
 
-    _, x, _ = jax.lax.while_loop(unsettled, step, (0, start, jnp.inf))
+    _, x, _ = jax.lax.while_loop(unconverged, step, (0, start, jnp.inf))
     values, vectors = curvature(x)
-    # the triangular root that a multivariate t takes
+    # a triangular root, for a multivariate t
     return x, jnp.linalg.cholesky((vectors / values) @ vectors.T)

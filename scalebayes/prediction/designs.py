@@ -1,4 +1,4 @@
-"""Cells that a fit is asked for: the scores, or losses, of models, and what it has seen of these."""
+"""Designs for predictions: cells to predict, with the observed values of the same models."""
 
 from __future__ import annotations
 
@@ -27,37 +27,37 @@ CELL = {"score": ["model", "benchmark"], "loss": ["model", "domain"]}
 def design_of_models(
     fit: Fit, models: pd.DataFrame | Observations, new_families: Sequence[str] = ()
 ) -> Design:
-    """Design with one cell for each model and benchmark of a fit; for the arguments see `predict`."""
+    """Design with one cell for each model and each benchmark of a fit; for the arguments see `predict`."""
     inputs = _inputs(fit, models)
-    scores, seen = _cells(fit, inputs.models, "score")
+    scores, seen = _prediction_cells(fit, inputs.models, "score")
     return _design(fit, inputs, scores, seen, new_families)
 
 
-def asked(fit: Fit, observations: Observations, new_families: Sequence[str]) -> Design:
-    """Design of scores that are asked for, not observed, and others of the same models that are."""
+def design_of_scores(fit: Fit, observations: Observations, new_families: Sequence[str]) -> Design:
+    """Design of scores, marked as not observed, and of other scores of the same models that the fit has seen."""
     scores = observations.scores
     inputs = _inputs(fit, observations)
-    seen = _seen(fit, inputs.models, "score")
+    seen = _seen_values(fit, inputs.models, "score")
     others = seen[~seen.index.isin(pd.MultiIndex.from_frame(scores[CELL["score"]]))]
     cells = pd.concat([scores, others.reset_index()], ignore_index=True)
     return _design(fit, inputs, cells, np.arange(len(cells)) >= len(scores), new_families)
 
 
 def _inputs(fit: Fit, models: pd.DataFrame | Observations) -> Observations:
-    """Models, their mixtures and covariates; where none are given, what the fit knows of these very models."""
+    """Models, mixtures and covariates; missing ones are taken from the same models in the fit."""
     if not isinstance(models, Observations):
         models = Observations(_with_covariates(fit, models), covariates=fit.covariates)
     table, mixtures = _with_covariates(fit, models.models), models.mixtures
     known = fit.observations.mixtures
     _check_mixtures(known, mixtures)
-    left_out = _same(fit, table) - set(mixtures["model"])
+    left_out = _models_in_fit(fit, table) - set(mixtures["model"])
     mixtures = pd.concat([mixtures, known[known["model"].isin(left_out)]])
     columns = columns_of("models", fit.law.covariates)
     return Observations(table[[*columns]], mixtures=mixtures, covariates=fit.covariates)
 
 
 def _with_covariates(fit: Fit, models: pd.DataFrame) -> pd.DataFrame:
-    """The table of models with the covariates that the law uses; those of the fit's own models are filled in."""
+    """The table of models with the covariates that the law uses; missing ones of models in the fit are filled in."""
     own = fit.observations.models.set_index("model")
     for covariate in fit.covariates:
         name = covariate.name
@@ -65,7 +65,7 @@ def _with_covariates(fit: Fit, models: pd.DataFrame) -> pd.DataFrame:
         values = models[name].where(models[name].notna(), known) if name in models else known
         if values.isna().any():
             raise ValueError(
-                f"the law uses the covariate {name!r}, which is not given for "
+                f"the law uses the covariate {name!r}, which is missing for "
                 f"{quoted(models['model'][values.isna()])}: add a column {name!r} to the models"
             )
         models = models.assign(**{name: values})
@@ -73,20 +73,20 @@ def _with_covariates(fit: Fit, models: pd.DataFrame) -> pd.DataFrame:
 
 
 def covariates_of(
-    fit: Fitted, family: str, given: Mapping[str, float | str] | None = None
+    fit: Fitted, family: str, chosen: Mapping[str, float | str] | None = None
 ) -> dict[str, float | str]:
-    """Values of the covariates of a model that a family may train.
+    """Covariates of a future model of a family.
 
     Args:
         fit: The fit, or an average of fits.
         family: The family.
-        given: Values by covariate; those left out are the values of the family's largest model.
+        chosen: Values by covariate; by default those of the family's largest model.
 
     Raises:
-        ValueError: If a covariate is not one of the laws, or a family that is not in the fit comes without one.
+        ValueError: If a covariate is not used by the laws, or a covariate of a family outside the fit is missing.
     """
     names = list(dict.fromkeys(c.name for part in fit.parts for c in part.fit.covariates))
-    values = dict(given or {})
+    values = dict(chosen or {})
     if unknown := [name for name in values if name not in names]:
         raise ValueError(
             f"the law uses no covariate {quoted(unknown)}, it uses {quoted(names) or 'none at all'}: leave it out"
@@ -97,31 +97,33 @@ def covariates_of(
         if name not in values:
             if own.empty:
                 raise ValueError(
-                    f"the family {family!r} is not in the fit, whose law uses the covariate {name!r}: give it, as in "
+                    f"the family {family!r} is not in the fit, but the law uses the covariate {name!r}: give it, as in "
                     f"covariates={{{name!r}: ...}}"
                 )
             values[name] = own[name].iloc[-1]
     return values
 
 
-def _cells(fit: Fit, models: pd.DataFrame, of: Quantity) -> tuple[pd.DataFrame, np.ndarray]:
-    """One row a model and benchmark, or domain, with what the fit has seen there; and where it has."""
+def _prediction_cells(
+    fit: Fit, models: pd.DataFrame, of: Quantity
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """One row per model and benchmark (or domain) with the seen value, and the mask of seen values."""
     labels = fit.design.labels(CELL[of][1])
     cells = pd.MultiIndex.from_product([models["model"], labels], names=CELL[of])
-    values = _seen(fit, models, of)[of].reindex(cells)
-    # placeholders, which the law does not see
+    values = _seen_values(fit, models, of)[of].reindex(cells)
+    # placeholders, which are masked
     return values.fillna(0.5).reset_index(), values.notna().to_numpy()
 
 
-def _seen(fit: Fit, models: pd.DataFrame, of: Quantity) -> pd.DataFrame:
-    """The scores, or losses, that a fit has seen of these very models, by model and column."""
+def _seen_values(fit: Fit, models: pd.DataFrame, of: Quantity) -> pd.DataFrame:
+    """The scores, or losses, that the fit has seen of these models, by model and column."""
     own = fit.observations
     rows, seen = (own.scores, fit.seen) if of == "score" else (own.losses, fit.losses_seen)
-    return rows[rows["model"].isin(_same(fit, models)) & seen].set_index(CELL[of])
+    return rows[rows["model"].isin(_models_in_fit(fit, models)) & seen].set_index(CELL[of])
 
 
-def _same(fit: Fit, models: pd.DataFrame) -> set[str]:
-    """The models that are a fit's own, by what identifies a model."""
+def _models_in_fit(fit: Fit, models: pd.DataFrame) -> set[str]:
+    """Names of the models that are in the fit, with equal identifying columns."""
     return set(
         fit.observations.models.merge(models, on=identity_columns(fit.law.covariates))["model"]
     )
@@ -134,9 +136,9 @@ def _design(
     observed: np.ndarray,
     new_families: Sequence[str],
 ) -> Design:
-    """The design of scores to predict, and of all that the fit has seen of the same models."""
+    """Design of scores and of all losses, with the seen values of the same models marked as observed."""
     _check_families(fit, inputs.families, new_families)
-    losses, losses_seen = _cells(fit, inputs.models, "loss")
+    losses, losses_seen = _prediction_cells(fit, inputs.models, "loss")
     units = fit.observations.losses.drop_duplicates("domain").set_index("domain")["unit"]
     losses["unit"] = losses["domain"].map(units)
     complete = fit.complete(inputs.with_tables(scores=scores, losses=losses))
@@ -146,7 +148,7 @@ def _design(
 
 
 def _as_in_the_fit(fit: Fit, design: Design) -> Design:
-    """The design with families measured where the fit has measured them, and runs ending where theirs do."""
+    """The design with the origins of families in the fit, and the ends of runs in the fit."""
     at = positions(fit, design)
     row = np.maximum(at["family"], 0)
     known = (at["family"] >= 0)[:, None]
@@ -169,21 +171,21 @@ def _check_families(fit: Fit, families: Sequence[str], new_families: Sequence[st
             continue
         if meant := suggestion(family, known, cutoff=0.8):
             raise ValueError(
-                f"the fit has not seen the family {family!r}{meant} If it is a new family, say so: "
+                f"the fit has not seen the family {family!r}{meant} For a new family of this name pass "
                 f"new_families=[{family!r}]"
             )
 
 
-def _check_mixtures(known: pd.DataFrame, asked: pd.DataFrame) -> None:
-    """A model of the fit is what was seen of it; with another mixture it is another model."""
+def _check_mixtures(known: pd.DataFrame, supplied: pd.DataFrame) -> None:
+    """Check that models of the fit have the mixtures of the fit."""
     both = [
         table.pivot(index="model", columns="source", values="weight").fillna(0.0)
-        for table in (known[known["model"].isin(asked["model"])], asked)
+        for table in (known[known["model"].isin(supplied["model"])], supplied)
     ]
     here, there = both[0].align(both[1].reindex(both[0].index), fill_value=0.0)
     differs = ((here - there).abs() > TO_ONE).any(axis=1)
     if differs.any():
         raise ValueError(
             f"the fit knows {quoted(differs.index[differs])} with another mixture: give a model "
-            "with the new one a name of its own"
+            "with the new mixture a name of its own"
         )

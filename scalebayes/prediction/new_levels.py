@@ -1,4 +1,4 @@
-"""Levels of a posterior by label: known families keep their draws, new ones are drawn from the population."""
+"""Local effects of a design: posterior draws for known labels, population draws for new ones."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 
 def new_names(models: pd.DataFrame, n: int) -> list[str]:
-    """Names of n models that neither models nor runs of a fit bear: it would know their luck."""
+    """N unused model names; for names of known models or runs the fitted effects would be reused."""
     taken = {*models["model"], *models["run"]}
     free = (name for i in itertools.count() if (name := f"point {i}") not in taken)
     return list(itertools.islice(free, n))
 
 
 def check_known(dim: str, names: Iterable[str], known: Sequence[str]) -> None:
-    """Refuse labels of a dimension that a fit does not know.
+    """Check that labels of a dimension are in the fit.
 
     Raises:
-        ValueError: Naming them, and those that it knows.
+        ValueError: Naming unknown and known labels.
     """
     if unknown := [name for name in names if name not in known]:
         raise ValueError(
@@ -43,7 +43,7 @@ def check_known(dim: str, names: Iterable[str], known: Sequence[str]) -> None:
 
 
 def positions(fit: Fit, design: Design) -> dict[str, np.ndarray]:
-    """Where each label of a design stands in the fit, by dimension; -1 for a new one."""
+    """Index in the fit of each label of a design, by local dimension; -1 for a new label."""
     where = {}
     for dim in LOCAL_DIMS:
         known = {label: i for i, label in enumerate(fit.design.labels(dim))}
@@ -51,20 +51,20 @@ def positions(fit: Fit, design: Design) -> dict[str, np.ndarray]:
     return where
 
 
-def given(
+def at_draw(
     law: Law,
     draw: Mapping[str, Any],
     position: Mapping[str, Any],
     fill: Callable[[Mapping[str, Any]], Any] | None = None,
 ) -> Callable[..., Any]:
-    """The law with its global sites, and the rows of known labels, at one posterior draw.
+    """Substitute one posterior draw: all global sites, and the rows of known labels of local sites.
 
     Args:
         law: The law.
         draw: Values of the sampled sites in the fit, one draw.
-        position: What `positions` gave.
-        fill: Values of a local site from its message; its known rows are replaced afterwards. Where it
-            gives None, and by default, a draw from the distribution that the population gives.
+        position: The result of `positions`.
+        fill: Function from the message of a local site to its values, in which rows of known labels are then
+            replaced. By default, and if it returns None, new rows are drawn from their population.
     """
 
     def value(site: Mapping[str, Any]) -> Any:

@@ -1,32 +1,23 @@
-"""predict: a fit and models that need not exist yet to joint predictive draws and their intervals."""
+"""predict, predictive_draws: predictions of models, existing or planned, with intervals."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import xarray as xr
-from numpyro import handlers
-from scipy.special import logsumexp
 
 from scalebayes.data.schema import quoted
-from scalebayes.inference.compilation import compiled
 from scalebayes.inference.draws import shares
-from scalebayes.inference.posterior import Fit, Fitted
-from scalebayes.model.effects import local_dim
-from scalebayes.prediction.designs import CELL, asked, design_of_models
-from scalebayes.prediction.new_levels import given, positions
+from scalebayes.prediction.designs import CELL, design_of_models
+from scalebayes.prediction.pointwise import at_cells
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from scalebayes.data.observations import Observations
-    from scalebayes.model.design import Design
-    from scalebayes.model.law import Law
+    from scalebayes.inference.posterior import Fit, Fitted
     from scalebayes.prediction.designs import Quantity
 
 Kind = Literal["score", "mean"]
@@ -42,34 +33,32 @@ def predict(
     new_families: Sequence[str] = (),
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Predictive intervals for models on every benchmark, or every loss domain, of a fit.
+    """Predict models on every benchmark, or every loss domain, of a fit, with intervals.
 
-    A model of the fit, by its name, family, size and tokens, is predicted as it will score once more:
-    its deviation from its family is known from the scores that the fit has seen of it.
+    For a model of the fit (same name, family, size, tokens and covariates) a new evaluation is predicted: its
+    deviation from its family is conditional on its seen scores.
 
     Args:
         fit: The fit, or an average of fits.
-        models: One row a model with columns model, family, params (N, a count) and tokens (D, a
-            count); optionally lineage. A missing token count is averaged over. Or observations, of
-            which the models and their mixtures are taken and nothing else. A model of the fit that
-            comes without a mixture has the one that the fit knows.
-        of: `score`, or `loss` of a law that has losses.
+        models: One row per model with columns model, family, params (N, a count), tokens (D, a count), the law's
+            covariates, and optionally lineage. A missing token count is averaged over. Or observations, of which
+            only models and mixtures are used. A model of the fit without a mixture has the one in the fit.
+        of: `score`, or `loss` for a law with losses.
         prob: Probabilities of the central intervals.
-        kind: `score`, the score that an evaluation will show, or `mean`, what the law expects of a
-            typical model of that family, size and tokens: without the noise of evaluations and of
-            single models.
-        new_families: Families that are meant to be new though a known one has a similar name.
+        kind: `score`, the result of an evaluation, or `mean`, the expected score of a typical model of that
+            family, size and tokens, without the noise of evaluations and of single models.
+        new_families: New families whose names resemble those of known ones.
         seed: Seed of the predictive draws.
 
     Returns:
-        One row a model and benchmark (or domain): model, family, benchmark, kind (`known family`,
-        or `new family`: drawn from the population of families), mean, median, sd, and lower_p and
-        upper_p in percent for each probability, such as lower_90.
+        One row per model and benchmark (or domain): model, family, benchmark, kind (`known family`, or
+        `new family`, drawn from the population of families), mean, median, sd, and for each probability the ends
+        of the interval, such as lower_90 and upper_90. Scores are in [0, 1], losses in the table's units.
 
     Raises:
-        ValueError: If a family is unknown and looks like a misspelling, a model of the fit comes with
-            another mixture, or an argument is off.
-        ObservationsError: If the table of models is.
+        ValueError: If the name of an unknown family resembles a known one, a model of the fit has another mixture than
+            in the fit, or an argument is out of range.
+        ObservationsError: If the table of models is invalid.
     """
     if not prob or not all(0 < p < 1 for p in prob):
         raise ValueError(f"prob must be probabilities between 0 and 1, but is {prob!r}")
@@ -94,7 +83,7 @@ def predict(
 
 
 def summary(draws: np.ndarray, prob: Sequence[float] = (0.5, 0.9)) -> dict[str, np.ndarray]:
-    """Mean, median, sd and central intervals of draws, shape (row, sample), as columns."""
+    """Summarise draws by mean, median, sd and central intervals."""
     columns = {
         "mean": draws.mean(axis=-1),
         "median": np.median(draws, axis=-1),
@@ -117,15 +106,15 @@ def predictive_draws(
     new_families: Sequence[str] = (),
     seed: int = 0,
 ) -> xr.Dataset:
-    """Joint predictive draws over models and benchmarks, or loss domains.
+    """Draw from the joint predictive distribution of models and benchmarks, or loss domains.
 
-    Draws belong together: averages over benchmarks, differences of models and probabilities of
-    joint events follow from them. For the arguments and errors see `predict`.
+    Averages over benchmarks, differences between models and probabilities of joint events can be computed draw
+    by draw. For the arguments and errors see `predict`.
 
     Returns:
         Dataset with `score` of dims (chain, draw, model, benchmark), or `loss` with domain in place of
         benchmark, and the family of each model as a coordinate. The draws of an average are in one
-        chain, its laws one after the other.
+        chain, law after law, in proportion to the weights.
     """
     drawn = {
         name: _draws(part, models, of, kind, new_families, seed) for name, part, _ in fit.parts
@@ -148,7 +137,7 @@ def _draws(
         raise ValueError(f"kind must be 'score' or 'mean', but is {kind!r}")
     if of not in CELL or of not in fit.tree["log_likelihood"]:
         raise ValueError(
-            f"of must be one of what the law has been fitted to, "
+            f"of must be a quantity that the law was fitted to, "
             f"{quoted(fit.tree['log_likelihood'].data_vars)}, but is {of!r}"
         )
     design = design_of_models(fit, models, new_families)
@@ -174,7 +163,7 @@ def _draws(
 
 
 def _mixed(parts: dict[str, xr.Dataset], weights: dict[str, float]) -> xr.Dataset:
-    """Draws of several laws, each with its share of the number that the first has."""
+    """Concatenate draws of several laws in proportion to their weights."""
     stacked = {k: v.stack(sample=("chain", "draw")).reset_index("sample") for k, v in parts.items()}
     rows = shares(weights, {k: v.sizes["sample"] for k, v in stacked.items()})
     chosen = [part.isel(sample=rows[name]) for name, part in stacked.items()]
@@ -182,137 +171,3 @@ def _mixed(parts: dict[str, xr.Dataset], weights: dict[str, float]) -> xr.Datase
     joined = joined.rename(sample="draw").expand_dims(chain=[0])
     joined = joined.assign_coords(draw=np.arange(joined.sizes["draw"]))
     return joined.transpose("chain", "draw", "model", ...)
-
-
-def log_score(
-    fit: Fit, observations: Observations, *, new_families: Sequence[str] = (), seed: int = 0
-) -> pd.DataFrame:
-    """Log predictive density of scores that the fit has not seen, each on its own.
-
-    Where the fit has seen other scores of the same model, the density is given these.
-
-    Args:
-        fit: The fit.
-        observations: Models and their scores, on benchmarks of the fit.
-        new_families: As in `predict`.
-        seed: Seed of the effects of new families.
-
-    Returns:
-        The table of scores with a column log_score.
-    """
-    density = at_cells(fit, asked(fit, observations, new_families), seed)["log_density"]
-    flat = density[..., : len(observations.scores)].reshape(-1, len(observations.scores))
-    return observations.scores.assign(log_score=logsumexp(flat, axis=0) - np.log(len(flat)))
-
-
-def joint_log_score(
-    fit: Fit, observations: Observations, *, new_families: Sequence[str] = (), seed: int = 0
-) -> float:
-    """Log predictive density of scores that the fit has not seen, all together.
-
-    For the arguments see `log_score`, whose sum this is only where scores err apart.
-    """
-    design = asked(fit, observations, new_families)
-    joint = at_cells(fit, design, seed, joint=True)["joint_log_density"]
-    return float(logsumexp(joint) - np.log(joint.size))
-
-
-def posterior_predictive(fit: Fit, *, seed: int = 0) -> Fit:
-    """Replicate the scores that a fit has seen, to compare them with the observed ones.
-
-    Each replicate has the fitted effects of families and deviations of models; what is drawn anew is
-    the noise of each score.
-
-    Args:
-        fit: The fit.
-        seed: Seed of the replicates.
-
-    Returns:
-        The fit with the group posterior_predictive in its tree: `score` of dims (chain, draw,
-        score_obs), clipped to [0, 1]. ArviZ's predictive checks find it there, and `save` keeps it.
-
-    Raises:
-        ValueError: If the fit has no scores.
-    """
-    if "score" not in fit.tree["log_likelihood"]:
-        raise ValueError("the fit is of losses alone: it has no scores to replicate")
-    seen = np.asarray(fit.design.observed)
-    observed = fit.tree["log_likelihood"].to_dataset()
-    values = at_cells(fit, fit.design, seed)["score"]["score"][..., seen]
-    tree = fit.tree.copy()
-    tree["posterior_predictive"] = xr.DataTree(
-        observed.assign(score=observed["score"].copy(data=values))
-    )
-    return replace(fit, tree=tree)
-
-
-def at_cells(
-    fit: Fit,
-    design: Design,
-    seed: int,
-    *,
-    joint: bool = False,
-    typical: bool = False,
-    level: np.ndarray | None = None,
-) -> dict[str, Any]:
-    """Means, observations and log densities at the cells of a design, shape (chain, draw, cell).
-
-    Args:
-        fit: The fit.
-        design: The cells.
-        seed: Seed of what is drawn.
-        joint: Whether the joint density of what is not observed is among them.
-        typical: Whether a new run is one like the others, and has no luck of its own.
-        level: Levels of scores, NaN where there is none, shape (score_obs,): the probabilities to exceed them
-            are among them, of each as `above` and of all of a model as `all_above`.
-    """
-    typical = typical and any(local_dim(fit.law, str(k)) == "run" for k in fit.tree["log_prior"])
-    sizes = fit.tree["posterior"].sizes
-    shape = sizes["chain"], sizes["draw"]
-    with jax.enable_x64(fit.x64):
-        keys = jax.random.split(jax.random.key(seed), shape[0] * shape[1])
-        run = _predictor(fit.law, joint, typical)
-        result = run(fit.draws(), keys, design, positions(fit, design), level)
-    return jax.tree.map(lambda v: np.asarray(v).reshape(*shape, -1), result)
-
-
-@compiled(2)
-def _predictor(law: Law, joint: bool = False, typical: bool = False) -> Callable[..., Any]:
-
-    def like_others(site: Any) -> Any:
-        run = local_dim(law, site["name"]) == "run"
-        return jnp.broadcast_to(site["fn"].mean, site["fn"].shape()) if run else None
-
-    def one(
-        draw: dict[str, Any],
-        key: Any,
-        design: Design,
-        position: dict[str, Any],
-        level: Any = None,
-    ) -> Any:
-        effects, noise, noise_of_losses = jax.random.split(key, 3)
-        fill = like_others if typical else None
-        model = handlers.seed(given(law, draw, position, fill), effects)
-        trace = handlers.trace(model).get_trace(design)
-        found = {}
-        if "score" in trace:
-            mu = trace["mu"]["value"][design.score_model, design.score_benchmark]
-            score = trace["score"]["fn"].given(design.score)
-            found["score"] = {"mean": mu, "score": jnp.clip(score.sample(noise), 0.0, 1.0)}
-            found["log_density"] = score.marginal.log_prob(design.score)
-            if level is not None:
-                found["above"] = score.above(level)
-                found["all_above"] = score.all_above(level, noise)
-            if joint:
-                asked = score.observing(~jnp.asarray(design.observed))
-                found["joint_log_density"] = asked.log_prob(design.score)
-        if "loss" in trace:
-            losses = trace["loss"]["fn"]
-            again = losses.given(design.log_loss).sample(noise_of_losses)
-            found["loss"] = {
-                "mean": jnp.exp(losses.mean[losses.cell]),
-                "score": jnp.exp(again),
-            }
-        return found
-
-    return one

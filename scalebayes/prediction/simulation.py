@@ -1,4 +1,4 @@
-"""Data that a law would give: prior predictive scores, and simulated tables with their truth."""
+"""Simulation from laws: prior predictive draws, and simulated tables with their parameters."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 def prior_predictive(
     law: Law, observations: Observations, *, seed: int, draws: int = 500
 ) -> xr.DataTree:
-    """Parameters and scores as the law expects them before it has seen any score.
+    """Draw parameters and observations from the prior predictive distribution of a law.
 
     Args:
         law: The law.
-        observations: Which models, benchmarks and cells. Of the scores only the level of each benchmark
-            and family counts, from where abilities and intercepts are measured.
+        observations: Models, benchmarks and cells of the table. Scores are used only for the centring constants of
+            benchmarks and families.
         seed: Seed of the draws.
         draws: Number of draws.
 
     Returns:
-        DataTree with the groups prior and prior_predictive; `score` there has one dimension,
-        score_obs, in the order of `observations.scores`, and is clipped to [0, 1]; a law of losses has
-        `loss` beside it, of the dimension loss_obs, in the order of `observations.losses`.
+        DataTree with the groups prior and prior_predictive; In the latter `score` has the dimension
+        score_obs, in the order of `observations.scores`, and is clipped to [0, 1]. For a law with losses, `loss`
+        has the dimension loss_obs, in the order of `observations.losses`.
     """
     make_room()
     with jax.enable_x64(True):
@@ -46,7 +46,7 @@ def prior_predictive(
         run = _simulator(law)
         keys = jax.random.split(jax.random.key(seed), draws)
         values, observed = run(keys, np.tile(design.log_loss, (draws, 1)), design)
-        if "loss" in observed:  # the scores are to be those of the simulated losses
+        if "loss" in observed:  # scores given the simulated losses
             values, observed = run(keys, observed["loss"], design)
     observed = {k: np.asarray(v)[None] for k, v in observed.items()}
     if "score" in observed:
@@ -96,16 +96,16 @@ def _simulator(law: Law) -> Callable[..., Any]:
 def simulate(
     law: Law, observations: Observations, *, seed: int
 ) -> tuple[Observations, dict[str, np.ndarray]]:
-    """A table with simulated scores and losses for the observed ones, and the parameters behind it.
+    """Simulate the scores and losses of a table from the prior of a law.
 
     Args:
         law: The law.
-        observations: Which models, benchmarks and cells. To fit the very law that made the scores, give
-            `fit` the reference of these observations: that of the result is measured anew.
+        observations: Models, benchmarks and cells of the table. To fit the result with the simulating law, pass `fit`
+            the reference of these observations: by default it is computed from the simulated ones.
         seed: Seed of parameters and scores.
 
     Returns:
-        The observations with simulated scores, and the value of every site, `mu` included.
+        The observations with simulated scores and losses, and the true value of every site, including `mu`.
     """
     tree = prior_predictive(law, observations, seed=seed, draws=1)
     truth = {str(k): v.to_numpy()[0, 0] for k, v in tree["prior"].to_dataset().data_vars.items()}

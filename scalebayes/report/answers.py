@@ -67,7 +67,7 @@ def verdict(fit: Fit, compared: dict[Quantity, pd.DataFrame]) -> Section:
     )
 
 
-def asked(
+def design_of_scores(
     fit: Fit, models: pd.DataFrame | Observations, new_families: Sequence[str], seed: int
 ) -> Section:
     """Predictions of models that the reader asks for; the arguments are those of `predict`."""

@@ -98,7 +98,7 @@ def _sections(
     compared = {k: table for k, table in tables.items() if table["observed"].notna().any()}
     found = [answers.verdict(fit, compared)]
     if models is not None:
-        found.append(answers.asked(fit, models, new_families, seed))
+        found.append(answers.design_of_scores(fit, models, new_families, seed))
     if compared:
         found.append(answers.of_held_out(compared))
     if int((~fit.seen).sum()) >= FEW_SCORES:

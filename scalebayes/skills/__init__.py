@@ -1,4 +1,4 @@
-"""Latent skills of a Sloth fit: loadings, scores and their alignment over draws."""
+"""Latent skills of a Sloth fit: loadings, factor scores and their alignment over draws."""
 
 from scalebayes.skills.tables import Skills, skill_levels, skills
 

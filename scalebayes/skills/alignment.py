@@ -1,22 +1,20 @@
-r"""Rotation, signs and order of skills, made the same in every posterior draw.
+r"""Alignment of skills over posterior draws: rotation, signs and order.
 
-Loadings Lam and skills theta act through Lam theta_i alone, which any invertible T leaves as it is:
-Lam T and T^-1 theta_i do the same. Every draw comes with a T of its own, so that means over draws
-say nothing until one T for each draw is chosen. `align` chooses it in three steps:
+The likelihood depends on loadings Lam and skills theta through Lam theta_i only, which is unchanged by any
+invertible T: Lam T and T^-1 theta_i give the same abilities. T differs between draws, so that means over draws
+are meaningless before a T is chosen for each draw. `align` chooses it in three steps:
 
-1. **Whiten.** Skills get unit covariance over the models, draw by draw. A loading is then what one
-   standard deviation of models is worth, and draws differ by an orthogonal matrix only.
-2. **Turn to a common orientation** by generalised orthogonal Procrustes: each draw is turned as
-   close as it gets to the mean of all turned draws.
-3. **Rotate the mean to simple structure**, once, and every draw with it; then order and sign.
+1. **Whiten.** In each draw, skills get unit covariance over the models. A loading is then the effect of one
+   standard deviation over models, and draws differ by orthogonal matrices only.
+2. **Rotate to a common orientation** by generalised orthogonal Procrustes: each draw is rotated to be as close
+   as possible to the mean of all rotated draws.
+3. **Rotate the mean to simple structure**, and all draws by the same matrix; then order and sign.
 
-A rotation of each draw to its own simplest structure (with matching of columns and signs, as in the
-RSP algorithm) would be the other way. Where the structure is clear the two agree. Where two
-orientations are nearly as simple, a draw's own rotation jumps between them with its noise, and that
-would be reported as uncertainty of loadings: in trials up to twice the spread. With one rotation
-for all draws, the question "loadings on which axes?" has one answer, and the spread over draws is
-that of the loadings on these axes. The price: the correlation of oblique skills over the models is
-part of what defines the axes, and has no spread of its own.
+An alternative is to rotate each draw to its own simplest structure, and to match columns and signs (RSP
+algorithm). The two agree if the structure is clear. If two orientations are nearly equally simple, rotations of
+single draws jump between them, which inflates the posterior sd of loadings, in trials up to twofold. With one
+rotation for all draws, loadings refer to the same axes, and their posterior sd is that on these axes. The
+drawback: the correlation of oblique skills over the models is fixed by the axes, without posterior uncertainty.
 
 References:
     Bayesian analysis of static and dynamic factor models: an ex-post approach towards the rotation
@@ -42,10 +40,10 @@ if TYPE_CHECKING:
     Criterion: TypeAlias = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 ROTATIONS = ("oblimin", "promax", "varimax", "quartimax")
-"""Names of the rotations; with the first two skills may be correlated, with the others not."""
+"""Names of the rotations: the first two are oblique, with correlated skills, the others orthogonal."""
 
-STARTS = 20
-"""Random starts of a rotation, beside the identity: simplicity has more than one local optimum."""
+RANDOM_STARTS = 20
+"""Random starts of a rotation, beside the identity: the criterion has several local optima."""
 
 
 def align(
@@ -55,25 +53,24 @@ def align(
     rotation: str = "oblimin",
     reference: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Find the transform of each draw that gives all draws the same skills.
+    """Find the transform of each draw that gives all draws the same axes.
 
-    `lam @ T` are aligned loadings and `theta @ inv(T)'` aligned skills, with the same product;
-    whatever else is measured on the scale of skills (family effects, slopes) goes like `theta`.
+    Aligned loadings are `lam @ T`, aligned skills are `theta @ inv(T)'`; their product is unchanged. Family
+    effects and slopes on skills transform like `theta`.
 
     Args:
         lam: Draws of loadings, shape (draw, benchmark, skill).
         theta: Draws of the skills of models, shape (draw, model, skill).
         rotation: One of `ROTATIONS`.
-        reference: Rotated loadings whose order and signs to follow, shape (benchmark, skill), such
-            as those of an earlier fit. By default the skill that explains most comes first, and
-            loadings have positive sums.
+        reference: Rotated loadings to match in order and signs, shape (benchmark, skill), such as those of an
+            earlier fit. By default skills are in the order of explained variance, and loadings have positive sums.
 
     Returns:
         T, shape (draw, skill, skill).
 
     Raises:
-        ValueError: If the rotation is not known, shapes disagree, or the skills of the models do
-            not span as many dimensions as there are skills.
+        ValueError: If the rotation is unknown, shapes disagree, or the skills of the models span fewer dimensions
+            than there are skills.
     """
     _check_name(rotation)
     lam, theta = np.asarray(lam, float), np.asarray(theta, float)
@@ -85,7 +82,7 @@ def align(
     n_benchmark, n_skill = lam.shape[1:]
     if n_skill > n_benchmark:
         raise ValueError(
-            f"{n_skill} skills cannot be told apart by {n_benchmark} benchmarks: fit at most as "
+            f"{n_skill} skills cannot be separated by {n_benchmark} benchmarks: fit at most as "
             "many skills as benchmarks"
         )
     if reference is not None and np.shape(reference) != lam.shape[1:]:
@@ -102,8 +99,8 @@ def align(
 def rotate(loadings: np.ndarray, rotation: str) -> np.ndarray:
     """Rotate loadings of uncorrelated skills of unit variance to simple structure.
 
-    Rows are scaled to unit length while rotating (Kaiser), so that each benchmark has an equal say
-    in what is simple, whatever its spread.
+    Rows are scaled to unit length for the rotation (Kaiser normalisation), so that all benchmarks have equal
+    weight.
 
     Args:
         loadings: Shape (benchmark, skill).
@@ -114,7 +111,7 @@ def rotate(loadings: np.ndarray, rotation: str) -> np.ndarray:
         variance and correlation inv(M'M), the identity for `varimax` and `quartimax`.
 
     Raises:
-        ValueError: If the rotation is not known.
+        ValueError: If the rotation is unknown.
     """
     _check_name(rotation)
     if loadings.shape[1] == 1:
@@ -142,17 +139,17 @@ def _whitening(theta: np.ndarray) -> np.ndarray:
     spread = np.linalg.eigvalsh(covariance)
     if n_model <= n_skill or np.any(spread[:, 0] <= 1e-10 * spread[:, -1]):
         raise ValueError(
-            f"the skills of {n_model} models do not span {n_skill} dimensions, so that a unit for "
-            "each skill cannot be set: fit more models and families, or fewer skills"
+            f"the skills of {n_model} models do not span {n_skill} dimensions, so that skills "
+            "cannot be standardised: fit more models and families, or fewer skills"
         )
     # covariance = C C', so theta inv(C)' is white: T is C
     return np.linalg.cholesky(covariance)
 
 
 def _common_orientation(lam: np.ndarray) -> np.ndarray:
-    """Orthogonal matrices that turn whitened loadings to their mean, shape (draw, skill, skill).
+    """Orthogonal matrices that rotate whitened loadings to their mean, shape (draw, skill, skill).
 
-    The start, principal axes of the mean of Lam Lam', does not depend on any draw's orientation.
+    The start, principal axes of the mean of Lam Lam', does not depend on the orientation of the draws.
     Each step is `scipy.linalg.orthogonal_procrustes` for all draws at once.
     """
     n_skill = lam.shape[2]
@@ -205,7 +202,7 @@ def _quartimin(loadings: np.ndarray) -> tuple[float, np.ndarray]:
 
 
 def _promax(loadings: np.ndarray, power: int = 4) -> np.ndarray:
-    """Oblique transform of varimax loadings towards their own powers, shape (skill, skill)."""
+    """Oblique transform of varimax loadings towards their powers, shape (skill, skill)."""
     target = np.sign(loadings) * np.abs(loadings) ** power
     towards = np.linalg.lstsq(loadings, target)[0]
     return towards * np.sqrt(np.diag(np.linalg.inv(towards.T @ towards)))
@@ -215,7 +212,7 @@ def _simplest(loadings: np.ndarray, criterion: Criterion, *, oblique: bool) -> n
     """The best of several gradient projections, shape (skill, skill)."""
     n_skill = loadings.shape[1]
     rng = np.random.default_rng(0)  # fixed: the same loadings are always rotated the same way
-    starts = [np.linalg.qr(rng.normal(size=(n_skill, n_skill)))[0] for _ in range(STARTS)]
+    starts = [np.linalg.qr(rng.normal(size=(n_skill, n_skill)))[0] for _ in range(RANDOM_STARTS)]
     ends = [
         _gradient_projection(loadings, criterion, start, oblique=oblique)
         for start in [np.eye(n_skill), *starts]

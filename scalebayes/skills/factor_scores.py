@@ -1,8 +1,7 @@
-r"""Draws of the skills of a fitted Sloth law, given the effects that it has sampled.
+r"""Draws of the skills of a fitted Sloth law, conditional on its sampled effects.
 
-The law samples the effects that skills have on benchmarks, and leaves the skills out where families
-also differ on single benchmarks. Given these effects the skills are normal again, as factor scores
-are. With the scale of an effect divided out,
+With specific parts, the law samples effects on benchmarks and integrates the skills out. Given these effects
+the skills are normal, like factor scores. With an effect divided by its scale,
 
     y = Lam v + e,   v ~ Normal(0, I),   e ~ Normal(0, diag(omega)^2)
     v | y ~ Normal(V Lam' diag(omega)^-2 y, V),   V = (I + Lam' diag(omega)^-2 Lam)^-1
@@ -12,7 +11,7 @@ slope, beta_fp - beta_p of a family's own slope. Skills of models follow by the 
 
     theta_i = alpha_f + sum_p x_ip beta_fp + sum_q c_iq Gamma_q
 
-and `alignment` gives all draws the same axes.
+and `alignment` rotates all draws to the same axes.
 
 References:
     Sloth: scaling laws for LLM skills to predict multi-benchmark performance across families,
@@ -45,7 +44,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class SkillDraws:
-    """Draws of loadings and skills, on axes of their own in every draw.
+    """Draws of loadings and skills, on different axes in each draw.
 
     Attributes:
         lam: Loadings, shape (draw, benchmark, skill).
@@ -68,7 +67,7 @@ class SkillDraws:
 
 
 def skill_draws(fit: Fit, *, seed: int = 0, draws: int = 1000) -> SkillDraws:
-    """Draw skills from their distribution given the effects that the law has sampled.
+    """Draw skills from their conditional distribution given the sampled effects.
 
     Args:
         fit: A fit of `Sloth`.
@@ -84,7 +83,7 @@ def skill_draws(fit: Fit, *, seed: int = 0, draws: int = 1000) -> SkillDraws:
     """
     law = fit.law
     if not isinstance(law, Sloth):
-        raise TypeError(f"{type(law).__name__} has no skills: fit Sloth() to see skills")
+        raise TypeError(f"{type(law).__name__} has no skills: fit Sloth()")
     if draws < 2:
         raise ValueError(f"draws must be at least 2, but is {draws}")
     design, site = fit.design, _thinned(fit.tree["posterior"].to_dataset(), draws)
@@ -118,7 +117,7 @@ def skill_draws(fit: Fit, *, seed: int = 0, draws: int = 1000) -> SkillDraws:
 def _given_effects(
     design: Design, site: Mapping[str, np.ndarray], rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    """Skill parts in standard units, drawn given the effects; each of shape (draw, ..., skill)."""
+    """Skill parts in standard units, drawn conditional on the effects, each of shape (draw, ..., skill)."""
     lam, omega = site["lam"], site["omega"]
     log_n, log_d = np.asarray(design.centre).T
     x_f = inputs(log_n, log_d, design.reference)
@@ -154,8 +153,8 @@ def _skill_part(
     Args:
         effects: y, shape (draw, row, benchmark).
         lam: Loadings, shape (draw, benchmark, skill).
-        omega: Standard deviations of what is specific, shape (draw, benchmark).
-        rng: Source of the draws.
+        omega: Standard deviations of specific parts, shape (draw, benchmark).
+        rng: Random number generator.
 
     Returns:
         v, shape (draw, row, skill).

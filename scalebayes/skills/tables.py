@@ -1,4 +1,4 @@
-"""Skills of a fitted Sloth law: tables of what benchmarks measure, and what families are good at."""
+"""Tables of the skills of a fitted Sloth law: loadings, and skills of models and families."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
 class Skills:
     """Tables of skills, each with mean, median, sd and central intervals (lower_90, upper_90, ...).
 
-    The `attrs` of each tell the number of draws.
+    The `attrs` of each hold the number of draws.
 
-    A skill has standard deviation one over the models, and is zero at a typical family of median
-    size and tokens; abilities on benchmarks, on the logit scale, are a constant plus loadings times
-    skills plus what is specific.
+    A skill has standard deviation one over the models, and is zero for a typical family of median size and
+    tokens. Abilities on benchmarks, on the logit scale, are a constant plus loadings times skills plus a specific
+    part.
 
     Attributes:
         rotation: Name of the rotation.
-        loadings: benchmark, skill: what one sd of the skill adds to the ability on the benchmark.
+        loadings: benchmark, skill: effect of one sd of the skill on the ability on the benchmark, in logits.
         models: model, family, skill: the skills of each model, from its family, size and tokens.
-        families: family, skill: what the family adds at equal size and tokens.
+        families: family, skill: effect of the family at equal size and tokens.
         slopes: input, skill: gain from one unit of an input (`curves.LOG_UNIT`), in a typical
             family.
         correlations: across, skill, with_skill: correlation of two skills `across` models, and of
-            the effects of families `across` families. Over the models it is what the rotation has
-            set, the same in every draw (zero if orthogonal).
+            family effects `across` families. Over the models it is set by the rotation, and equal in every draw
+            (zero if orthogonal).
     """
 
     rotation: str
@@ -56,23 +56,22 @@ def skills(
     seed: int = 0,
     draws: int = 1000,
 ) -> Skills:
-    """Loadings, and the skills of models and families, with intervals.
+    """Estimate loadings, and the skills of models and families, with intervals.
 
     Args:
         fit: A fit of `Sloth`.
-        rotation: `oblimin` or `promax`, where skills may be correlated, `varimax` or `quartimax`,
-            where they are not.
+        rotation: `oblimin` or `promax`, for correlated skills, `varimax` or `quartimax`, for uncorrelated ones.
         prob: Probabilities of the central intervals.
-        seed: Seed of the skills that are drawn given their effects.
+        seed: Seed of the draws of skills given the sampled effects.
         draws: Posterior draws to use, evenly spaced; all where there are fewer.
 
     Returns:
-        Tables with one row a label and skill. Skills come in the order of how much they explain,
-        and load positively on the whole.
+        Tables with one row per label and skill. Skills are in the order of explained variance, and their
+        loadings have positive sums.
 
     Raises:
         TypeError: If the law has no skills.
-        ValueError: If an argument is out of range, or the models cannot tell the skills apart.
+        ValueError: If an argument is out of range, or the skills of the models span too few dimensions.
     """
     aligned = _aligned(fit, rotation, prob, seed, draws)
     design, skill = fit.design, fit.law.coords()["skill"]
@@ -112,25 +111,25 @@ def skill_levels(
     seed: int = 0,
     draws: int = 1000,
 ) -> pd.DataFrame:
-    """Skills of a typical family over size and tokens, sum_p x_p beta_p.
+    """Estimate the skills of a typical family over size and tokens, sum_p x_p beta_p.
 
     Args:
         fit: A fit of `Sloth`.
         params: Smallest and largest size N, a count; by default those of the models of the fit.
-        tokens: Fewest and most training tokens D, likewise.
+        tokens: Smallest and largest number of training tokens D, likewise.
         points: Points along each of N and D, evenly spaced in their logarithms.
-        rotation: As in `skills`; likewise prob, seed and draws, which give the same axes there.
+        rotation: As in `skills`; equal rotation, seed and draws give equal axes.
         prob: Probabilities of the central intervals.
-        seed: Seed of the skills that are drawn given their effects.
+        seed: Seed of the draws of skills given the sampled effects.
         draws: Posterior draws to use.
 
     Returns:
-        One row a point and skill: params, tokens, skill, mean, median, sd, lower_p and upper_p, in sd of the
+        One row per point and skill: params, tokens, skill, mean, median, sd, lower_p and upper_p, in sd of the
         skill over the models.
 
     Raises:
         TypeError: If the law has no skills.
-        ValueError: As for `skills`, or if a range is not one.
+        ValueError: As for `skills`, or if the ends of a range are not two increasing positive counts.
     """
     beta = _aligned(fit, rotation, prob, seed, draws).beta
     axes = {}
@@ -162,7 +161,7 @@ def _correlations(values: np.ndarray, pairs: Sequence[tuple[int, int]]) -> np.nd
     sd = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
     first, second = np.array(pairs, int).reshape(-1, 2).T
     product = sd[:, first] * sd[:, second]
-    # a single family has no correlation
+    # undefined for a single family
     return covariance[:, first, second] / np.where(product > 0, product, np.nan)
 
 
@@ -173,7 +172,7 @@ def _table(draws: np.ndarray, prob: Sequence[float], labels: Mapping[str, Any]) 
 
 
 def _summarised(rows: pd.DataFrame, draws: np.ndarray, prob: Sequence[float]) -> pd.DataFrame:
-    """Rows with what their draws, shape (draw, row), come to; `attrs` tells the number of draws."""
+    """Rows with summaries of their draws, shape (draw, row); `attrs` holds the number of draws."""
     table = rows.assign(**summary(draws.T, prob))
     table.attrs["draws"] = len(draws)
     return table

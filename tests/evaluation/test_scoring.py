@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import jax
@@ -21,6 +20,7 @@ import scalebayes as sb
 from scalebayes.evaluation import scoring
 from scalebayes.evaluation.heldout import HeldOut, joined
 from scalebayes.model.likelihoods import Noisy
+from scalebayes.prediction import log_scores as densities_of_scores
 from scalebayes.prediction.predictive import summary
 from scalebayes.report import figures as pictures
 
@@ -191,11 +191,8 @@ def log_scores(
 
     with jax.enable_x64(True):
         found = {k: np.asarray(v)[None] for k, v in jax.vmap(densities)(jnp.array(means)).items()}
-    prediction = sys.modules[
-        "scalebayes.prediction.predictive"
-    ]  # the package names the function so
-    monkeypatch.setattr(prediction, "asked", lambda *_: None)
-    monkeypatch.setattr(prediction, "at_cells", lambda *_, **__: found)
+    monkeypatch.setattr(densities_of_scores, "design_of_scores", lambda *_: None)
+    monkeypatch.setattr(densities_of_scores, "at_cells", lambda *_, **__: found)
     fit: Any = None  # what it would give is given above
     marginal = sb.log_score(fit, observations)["log_score"].to_numpy()
     return marginal, sb.joint_log_score(fit, observations)

@@ -38,8 +38,8 @@ def test_an_override_is_used_and_listed() -> None:
         ({"floor": "fixed"}, "floor must be one of learned, known"),
         ({"skills": 1.5}, "skills must be of type int"),
         ({"specific": 1}, "specific must be of type bool"),
-        ({"skills": 0}, "at least one skill"),
-        ({"lam": dist.Laplace(0.0, 1.0)}, "prefer a rotation"),
+        ({"skills": 0}, "skills must be at least 1"),
+        ({"lam": dist.Laplace(0.0, 1.0)}, "rotation-invariant"),
         ({"b": dist.TruncatedNormal(0.0, 1.0, low=0.0)}, "the prior of b"),
     ],
 )

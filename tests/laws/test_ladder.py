@@ -17,7 +17,8 @@ from scipy.special import expit, logit
 import scalebayes as sb
 from scalebayes.evaluation.evidence import pieces
 from scalebayes.model import curves, design
-from scalebayes.model.two_steps import Drive, away
+from scalebayes.model.discrepancy import away
+from scalebayes.model.losses import DrivingLosses
 from scalebayes.prediction import averaging
 from scalebayes.prediction import new_levels as levels
 from scalebayes.prediction.designs import design_of_models
@@ -97,7 +98,7 @@ def test_deviations_of_a_loss_reach_the_ability_at_its_slope() -> None:
 
     def ability(log_loss: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         relative, own = np.exp(log_loss), np.full((16, 3), 0.1)
-        losses = Drive(jnp.asarray(relative), jnp.asarray(own), jnp.full((1, 16, 3), 0.2))
+        losses = DrivingLosses(jnp.asarray(relative), jnp.asarray(own), jnp.full((1, 16, 3), 0.2))
         with handlers.seed(rng_seed=0):
             eta, shared, _ = law._of_one_loss(data, losses, k, "hard")
         return np.asarray(eta), np.asarray(shared)

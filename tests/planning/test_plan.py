@@ -17,7 +17,7 @@ from scalebayes.planning import budgets
 from scalebayes.planning.allocation import _peak
 from scalebayes.planning.experiments import _residual
 from scalebayes.prediction.designs import design_of_models
-from scalebayes.prediction.new_levels import given, positions
+from scalebayes.prediction.new_levels import at_draw, positions
 from scalebayes.prediction.simulation import prior_predictive
 
 
@@ -66,7 +66,7 @@ def drawn_from_the_law(fit, models, n=20_000):
     draw = {k: v[0] for k, v in fit.draws().items()}
     with jax.enable_x64(True):
         design = design_of_models(fit, models)
-        law = handlers.seed(given(fit.law, draw, positions(fit, design)), 0)
+        law = handlers.seed(at_draw(fit.law, draw, positions(fit, design)), 0)
         site = handlers.trace(law).get_trace(design)["score"]
         scores = np.asarray(site["fn"].sample(jax.random.key(7), (n,)))
     return scores.clip(0, 1).reshape(n, len(models), -1)

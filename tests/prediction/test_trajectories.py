@@ -13,7 +13,8 @@ from scalebayes.inference.posterior import make_tree
 from scalebayes.model import design as designs
 from scalebayes.prediction import trajectories
 from scalebayes.prediction.new_levels import new_names
-from scalebayes.prediction.trajectories import _at_losses, _grid
+from scalebayes.prediction.steps import Steps, _at_losses
+from scalebayes.prediction.trajectories import _grid
 
 N_DRAW = 12
 POINTS = 5
@@ -77,7 +78,7 @@ def test_many_families_are_predicted_in_parts(
 
     monkeypatch.setattr(trajectories, "predict", predicted)
     whole = sb.trajectory(fitted, ["f0", "f1", "f2"], points=3)
-    monkeypatch.setattr(trajectories, "MOST", 2 * 500 * 3 * 4)
+    monkeypatch.setattr(trajectories, "MAX_VALUES_PER_CALL", 2 * 500 * 3 * 4)
     pd.testing.assert_frame_equal(sb.trajectory(fitted, ["f0", "f1", "f2"], points=3), whole)
     assert asked == [["f0", "f1", "f2"], ["f0", "f1"], ["f2"]]
     assert len(whole) == 3 * 3 * 2
@@ -176,11 +177,11 @@ def second_step(fit: sb.Fit, loss: np.ndarray, family: int, benchmark: str) -> n
 
 
 @pytest.fixture(scope="module")
-def steps(ladder: sb.Fit) -> trajectories.Steps:
+def steps(ladder: sb.Fit) -> Steps:
     return sb.two_steps(ladder, "gsm", "f1", kind="mean", points=POINTS)
 
 
-def test_step_2_is_the_laws_own_curve(ladder: sb.Fit, steps: trajectories.Steps) -> None:
+def test_step_2_is_the_laws_own_curve(ladder: sb.Fit, steps: Steps) -> None:
     draws = second_step(ladder, np.tile(steps.accuracy["loss"], (N_DRAW, 1)), 1, "gsm")
     np.testing.assert_allclose(steps.accuracy["mean"], draws.mean(axis=0), rtol=1e-6)
     lower = np.quantile(draws, 0.05, axis=0)
@@ -188,15 +189,13 @@ def test_step_2_is_the_laws_own_curve(ladder: sb.Fit, steps: trajectories.Steps)
     assert steps.accuracy.attrs == {"draws": N_DRAW, "kind": "mean"}
 
 
-def test_step_2_spans_the_losses_of_step_1_and_those_measured(steps: trajectories.Steps) -> None:
+def test_step_2_spans_the_losses_of_step_1_and_those_measured(steps: Steps) -> None:
     losses = np.concatenate([steps.loss["median"], steps.points["loss"]])
     ends = steps.accuracy["loss"].iloc[[0, -1]]
     np.testing.assert_allclose(ends, [losses.min(), losses.max()])
 
 
-def test_both_in_a_row_is_step_2_at_the_losses_of_step_1(
-    ladder: sb.Fit, steps: trajectories.Steps
-) -> None:
+def test_both_in_a_row_is_step_2_at_the_losses_of_step_1(ladder: sb.Fit, steps: Steps) -> None:
     """Draw by draw: the losses of models, asked for apart, are those behind their scores."""
     models = steps.chained[["family", "params", "tokens"]].assign(
         model=[f"point {i}" for i in range(POINTS)]
@@ -224,7 +223,7 @@ def test_effects_of_a_new_family_are_the_same_in_all_steps(ladder: sb.Fit) -> No
         np.testing.assert_allclose(curve[i, :, j], score[i, :, j], rtol=1e-9)
 
 
-def test_an_average_has_curves_too(ladder: sb.Fit, steps: trajectories.Steps) -> None:
+def test_an_average_has_curves_too(ladder: sb.Fit, steps: Steps) -> None:
     both = sb.average({"one": ladder, "other": ladder}, {"one": 1.0, "other": 0.0})
     curve = sb.trajectory(both, "f1", along="flops", kind="mean", points=POINTS, on="gsm")
     pd.testing.assert_frame_equal(curve.reset_index(drop=True), steps.chained)
@@ -239,7 +238,7 @@ def test_measured_knows_scores_and_losses_only(ladder: sb.Fit) -> None:
         sb.measured(ladder, of="mean")
 
 
-def test_points_have_loss_and_score(ladder: sb.Fit, steps: trajectories.Steps) -> None:
+def test_points_have_loss_and_score(ladder: sb.Fit, steps: Steps) -> None:
     own = ladder.observations
     points = steps.points.set_index("model")
     assert set(points.index) == set(own.models["model"][own.models["family"] == "f1"])

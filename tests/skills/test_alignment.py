@@ -186,7 +186,7 @@ def test_bad_input_is_named():
         rotate(lam[0], "oblimax")
     with pytest.raises(ValueError, match=r"got shapes \(5, 4, 2\) and \(4, 9, 2\)"):
         align(lam, theta[:4])
-    with pytest.raises(ValueError, match="2 skills cannot be told apart by 1 benchmarks"):
+    with pytest.raises(ValueError, match="2 skills cannot be separated by 1 benchmarks"):
         align(lam[:, :1], theta)
     with pytest.raises(ValueError, match="9 models do not span 2 dimensions"):
         align(lam, np.repeat(theta[:, :, :1], 2, axis=2))

@@ -1,4 +1,4 @@
-"""Scores that emerge: informative above a threshold, guesses below it."""
+"""Emerging: scores that are informative above a threshold and guesses below it."""
 
 from __future__ import annotations
 
@@ -18,19 +18,18 @@ if TYPE_CHECKING:
 
 
 class Emerging(Likelihood):
-    """Scores that follow a latent value above a threshold, and say nothing but that below it.
+    """Scores that equal a latent value above a threshold, and are censored below it.
 
     A score is its latent value where that lies above the threshold. Elsewhere it is normal around the
-    chance level, cut off at the threshold: its density then has the probability that the latent value
-    lies below, and no other knowledge of it. Values of one model whose latent deviations are shared are
-    taken given those above the threshold; where nothing is shared, all are independent. The density is
-    an approximation where several values of a model lie below: these are independent given those
-    above, while draws and `all_above` keep their correlation.
+    chance level, truncated at the threshold, and its density has the probability that the latent value
+    lies below as a factor. The values of a model that lie below are conditioned on those above. The density
+    is an approximation where several values of a model lie below: it treats these as independent given
+    those above, while draws and `all_above` keep their correlation.
 
     Args:
         latent: Latent values, of which the observed scores above the threshold are observations.
         chance: Chance level, shape (benchmark,).
-        threshold: Where scores begin to tell, above chance, shape (benchmark,).
+        threshold: Threshold above which scores are informative, above chance, shape (benchmark,).
         below: Standard deviation around chance below it, shape (model, benchmark).
     """
 
@@ -76,28 +75,30 @@ class Emerging(Likelihood):
 
     def of_models(self, value: Array) -> Array:
         """Log density of each model's observed values, shape (model,): each below given those above."""
-        telling = self._telling(value)
-        below = self._below(telling.given(value).marginal, value)
+        informative = self._informative(value)
+        below = self._below(informative.given(value).marginal, value)
         below = jnp.where(self.observed & (value <= self.at), below, 0.0)
-        return telling.of_models(value).at[self.cell[0]].add(below)
+        return informative.of_models(value).at[self.cell[0]].add(below)
 
     def pointwise(self, value: Array) -> Array:
         """Log density of each value given its model's other observed ones above the threshold."""
-        telling = self._telling(value)
-        below = self._below(telling.given(value).marginal, value)
-        each = jnp.where(value > self.at, telling.pointwise(value), below)
+        informative = self._informative(value)
+        below = self._below(informative.given(value).marginal, value)
+        each = jnp.where(value > self.at, informative.pointwise(value), below)
         return jnp.where(self.observed, each, self.marginal.log_prob(value))
 
     def given(self, value: Array) -> Emerging:
         """Another evaluation of the same models, given their observed scores above the threshold."""
-        return Emerging(self._telling(value).given(value), self.chance, self.threshold, self.below)
+        return Emerging(
+            self._informative(value).given(value), self.chance, self.threshold, self.below
+        )
 
     def above(self, level: Array) -> Array:
         """Probability that each value exceeds its level, shape (value,)."""
         emerged = self.latent.above(self.at)
         guessed = 1 - self.guesses.cdf(jnp.minimum(level, self.at))
-        telling = self.latent.above(jnp.maximum(level, self.at))
-        return jnp.where(level > self.at, telling, emerged + (1 - emerged) * guessed)
+        informative = self.latent.above(jnp.maximum(level, self.at))
+        return jnp.where(level > self.at, informative, emerged + (1 - emerged) * guessed)
 
     def all_above(self, level: Array, key: Any) -> Array:
         """Probability that all values of a model exceed their levels, averaged as in `Noisy`."""
@@ -108,28 +109,28 @@ class Emerging(Likelihood):
 
         def all_of(mean: Array) -> Array:
             emerged = ndtr((mean - threshold) / latent.sd)
-            telling = ndtr((mean - jnp.maximum(wanted, threshold)) / latent.sd)
-            above = jnp.where(wanted > threshold, telling, emerged + (1 - emerged) * guessed)
+            informative = ndtr((mean - jnp.maximum(wanted, threshold)) / latent.sd)
+            above = jnp.where(wanted > threshold, informative, emerged + (1 - emerged) * guessed)
             return product_over_levels(above, wanted)
 
         return latent.over_deviations(all_of, key)
 
     def observing(self, observed: Array) -> Emerging:
-        """The same distribution, of which other values are observed."""
+        """Return the distribution with another mask of observed values."""
         return Emerging(self.latent.observing(observed), self.chance, self.threshold, self.below)
 
-    def _telling(self, value: Array) -> Noisy:
+    def _informative(self, value: Array) -> Noisy:
         """The latent values, of which those above the threshold are observed."""
         return self.latent.observing(self.observed & (value > self.at))
 
     def _below(self, latent: dist.Normal, value: Array) -> Array:
         """Log density of values below the threshold, shape (value,)."""
-        under = jnp.minimum(value, self.at)  # others are not asked for, but must be finite
+        under = jnp.minimum(value, self.at)  # values above are unused, but must be finite
         return log_ndtr((self.at - latent.loc) / latent.scale) + self.guesses.log_prob(under)
 
 
 class _Marginal:
-    """What `Emerging.marginal` gives: densities of single values."""
+    """Marginal densities of single values; see `Emerging.marginal`."""
 
     def __init__(self, scores: Emerging) -> None:
         self.scores = scores

@@ -1,8 +1,8 @@
-"""The protocol of a likelihood: everything that the rest of the package asks of one.
+"""The protocol of a likelihood: all members that the rest of the package uses.
 
 A likelihood is the distribution of all scores, or of the logs of all losses, of a design, given the parameters
-of a law. Fitting needs its density; leave-one-out needs the densities of single values and of whole models;
-prediction and planning need what a model's observed values say of its other values, draws, and
+of a law. Fitting needs its density. Leave-one-out needs densities of single values and of whole models.
+Prediction and planning need draws, the conditional distribution given a model's observed values, and
 probabilities of exceeding levels.
 
 To add a likelihood:
@@ -45,13 +45,13 @@ class _AbstractDistributionMeta(ABCMeta, DistributionMeta):  # type: ignore[misc
 class Likelihood(dist.Distribution, metaclass=_AbstractDistributionMeta):  # type: ignore[misc]
     """Distribution of the observed values of a design.
 
-    All values are one event, of shape (value,). Values of different models are independent. Those that
-    are not observed enter no density, but must be finite.
+    All values are one event, of shape (value,). Values of different models are independent. Unobserved
+    values enter no density, but must be finite.
 
     Args:
-        cell: Positions of each value's model and column, two arrays of shape (value,). No two
-            values have the same position.
-        observed: Which values the density is of, shape (value,).
+        cell: Indices of each value's model and column, two arrays of shape (value,). No two
+            values have the same indices.
+        observed: Mask of the values that enter the density, shape (value,).
     """
 
     support = dist.constraints.real_vector
@@ -69,15 +69,15 @@ class Likelihood(dist.Distribution, metaclass=_AbstractDistributionMeta):  # typ
     def mean(self) -> Array:
         """Expected values, observed or not, shape (model, column).
 
-        Other than in NumPyro this is not in the shape of the event: models have expected values on
-        columns too where they have no value. `mean[cell]` has the shape (value,).
+        Unlike in NumPyro its shape is not that of the event: models also have expected values in columns
+        where they have no value. `mean[cell]` has the shape (value,).
         """
 
     @abstractmethod
     def of_models(self, value: Array) -> Array:
         """Joint log density of each model's observed values, shape (model,).
 
-        It depends on a model's own observed values alone, and is zero for a model without any.
+        It depends on the model's own observed values only, and is zero for a model without any.
 
         Args:
             value: Shape (value,).
@@ -95,8 +95,8 @@ class Likelihood(dist.Distribution, metaclass=_AbstractDistributionMeta):  # typ
     def pointwise(self, value: Array) -> Array:
         """Log density of each value given its model's other observed values, shape (value,).
 
-        A class may condition on some of the others only, and then says on which. Where a value is not
-        observed, it is its marginal log density.
+        A class may condition on some of the others only; its docstring then says on which. For an unobserved
+        value it is the marginal log density.
 
         Args:
             value: Shape (value,).
@@ -106,8 +106,8 @@ class Likelihood(dist.Distribution, metaclass=_AbstractDistributionMeta):  # typ
     def given(self, value: Array) -> Likelihood:
         """Distribution of another evaluation of the same models, given the observed values.
 
-        What the values of a model share stays as it was, and is as certain as the observed values make it; the
-        noise of single values is drawn anew. None of the new values is observed.
+        Shared deviations have their conditional distribution given the observed values; the noise of single
+        values is drawn anew. None of the new values is observed.
 
         Args:
             value: Shape (value,).
@@ -116,7 +116,7 @@ class Likelihood(dist.Distribution, metaclass=_AbstractDistributionMeta):  # typ
     @property
     @abstractmethod
     def marginal(self) -> Marginal:
-        """Distribution of each value when its model's others are not known."""
+        """Marginal distribution of each value."""
 
     @abstractmethod
     def above(self, level: Array) -> Array:
@@ -131,7 +131,7 @@ class Likelihood(dist.Distribution, metaclass=_AbstractDistributionMeta):  # typ
         """Probability that all values of a model exceed their levels, shape (model,).
 
         It may be a Monte Carlo estimate, whose mean over keys is the probability. All models then
-        share the random numbers, so that models differ by what is expected of them alone.
+        share the random numbers, so that differences between models are free of Monte Carlo noise.
 
         Args:
             level: Shape (value,); NaN where none is to be exceeded. A model without levels has
@@ -141,7 +141,7 @@ class Likelihood(dist.Distribution, metaclass=_AbstractDistributionMeta):  # typ
 
     @abstractmethod
     def observing(self, observed: Array) -> Likelihood:
-        """The same distribution with another choice of the values that its density is of.
+        """Return the distribution with another mask of observed values.
 
         Args:
             observed: Shape (value,).

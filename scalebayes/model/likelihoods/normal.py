@@ -1,4 +1,4 @@
-"""Normal noise of scores, safe at the ends of [0, 1], and of the logs of losses."""
+"""Noisy: normal noise of scores, and of the logs of losses."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from jax import Array
 
 EDGE = 1e-4
-"""Expected scores are held this far from 0 and 1, where a binomial variance would vanish."""
+"""Expected scores are clipped this far from 0 and 1, where a binomial variance would vanish."""
 
 DEVIATIONS = 16
-"""Shared deviations, half of them mirror images, over which a joint probability is averaged."""
+"""Draws of the shared deviations, half of them antithetic, over which a joint probability is averaged."""
 
 
 def score_sd(mu: Array, extra: Array, n_items: Array) -> Array:
@@ -29,7 +29,7 @@ def score_sd(mu: Array, extra: Array, n_items: Array) -> Array:
     Args:
         mu: Expected score.
         extra: Variance beyond the sampling of items.
-        n_items: Number of items of the benchmark; infinity where it is not known.
+        n_items: Number of items of the benchmark; infinity where it is unknown.
     """
     mu = jnp.clip(mu, EDGE, 1 - EDGE)
     return jnp.sqrt(mu * (1 - mu) / n_items + extra)
@@ -39,16 +39,16 @@ class Noisy(Likelihood):
     """Values with normal noise of their own, and deviations that the values of one model share.
 
     The values of a model, its scores or the logs of its losses, are normal with covariance
-    diag(sd^2) + shared' shared. All values are one event, of shape (value,), those not observed too,
-    but these do not enter the density.
+    diag(sd^2) + shared' shared. All values are one event, of shape (value,); unobserved ones
+    do not enter the density.
 
     Args:
         mean: Expected values, shape (model, column), a column being a benchmark or a domain.
         sd: Standard deviation of each value's own noise, shape (model, column).
-        shared: What a deviation of one does to each value, shape (deviation, model, column); a
-            model has one value of each deviation, standard normal. No rows: values are independent.
-        cell: Positions of each value's model and column, two arrays of shape (value,).
-        observed: Which values the density is of, shape (value,).
+        shared: Change of each value per unit of a shared deviation, shape (deviation, model, column). A
+            model has one standard normal value of each deviation. Without rows, values are independent.
+        cell: Indices of each value's model and column, two arrays of shape (value,).
+        observed: Mask of the values that enter the density, shape (value,).
     """
 
     pytree_data_fields = ("expected", "sd", "shared")
@@ -65,7 +65,7 @@ class Noisy(Likelihood):
         return self.expected
 
     def observing(self, observed: Array) -> Noisy:
-        """The same distribution, of which other values are observed."""
+        """Return the distribution with another mask of observed values."""
         return Noisy(self.expected, self.sd, self.shared, self.cell, observed)
 
     @property
@@ -140,8 +140,8 @@ class Noisy(Likelihood):
     def all_above(self, level: Array, key: Any) -> Array:
         """Probability that all values of a model exceed their levels, shape (model,).
 
-        Given the shared deviations values are independent; the mean over these is taken by draws of them,
-        the same for all models.
+        Given the shared deviations, values are independent. The mean over the deviations is a Monte Carlo
+        estimate with the same draws for all models.
         """
         wanted = self.on_grid(level)
         return self.over_deviations(
@@ -149,7 +149,7 @@ class Noisy(Likelihood):
         )
 
     def over_deviations(self, of_means: Callable[[Array], Array], key: Any) -> Array:
-        """Mean over the shared deviations of a function of the values' means given them, (model, column)."""
+        """Mean over the shared deviations of a function of the conditional means, shape (model, column)."""
         half = jax.random.normal(key, (DEVIATIONS // 2, len(self.shared)))
 
         def given(deviation: Array) -> Array:
@@ -158,7 +158,7 @@ class Noisy(Likelihood):
         return jax.vmap(given)(jnp.concatenate([half, -half])).mean(0)
 
     def _scaled(self, value: Array) -> tuple[Array, Array]:
-        """Shared effects and the residual over sd, zero where nothing is seen, and what is seen.
+        """Shared effects and residual, both over sd and zero where unobserved; and the mask of observed values.
 
         Shapes (deviation + 1, model, benchmark) and (model, benchmark).
         """
