@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
-import inspect
 import json
 import os
 import warnings
@@ -25,7 +23,7 @@ from scalebayes.inference.diagnostics import ConvergenceWarning
 from scalebayes.inference.fitting import fit as sample_posterior
 from scalebayes.inference.sampling import sampler_specification
 from scalebayes.model.reference import Reference
-from scalebayes.model.specification import specification
+from scalebayes.model.specification import own_code, specification
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -67,9 +65,7 @@ def cross_validate(
     if not folds:
         raise ValueError("there are no folds: no family has a model larger than those that stay")
     tables = [getattr(observations, kind).to_csv(index=False) for kind in COLUMNS]
-    about = json.dumps(
-        [specification(law), _own_code(law), tables, seed, _plain(settings), _code()]
-    )
+    about = json.dumps([specification(law), own_code(law), tables, seed, _plain(settings), _code()])
     run = functools.partial(
         _of_fold,
         law,
@@ -110,16 +106,6 @@ def _code() -> list[str]:
     files = sorted(Path(__file__).parents[1].rglob("*.py"))
     code = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
     return [code, *(version(name) for name in ("jax", "numpyro"))]
-
-
-def _own_code(law: Law) -> list[str]:
-    """The source of a law's classes that are not of this package, as far as it can be read."""
-    found = []
-    for cls in type(law).__mro__:
-        if not cls.__module__.startswith(("scalebayes.", "builtins")):
-            with contextlib.suppress(OSError, TypeError):
-                found.append(inspect.getsource(cls))
-    return found
 
 
 def _plain(settings: dict[str, Any]) -> dict[str, Any]:
