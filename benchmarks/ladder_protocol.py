@@ -23,7 +23,7 @@ from scipy.special import expit, logit
 
 import scalebayes as sb
 from benchmarks.runs import figures, inside, options, report, scored, sizes
-from scalebayes.evaluation.held_out import joined
+from scalebayes.evaluation.predictions import joined
 from scalebayes.inference.diagnostics import ConvergenceWarning
 from scalebayes.prediction.averaging import sizes as by_size
 

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from scalebayes import datasets
     from scalebayes.data.observations import Observations, ObservationsError
     from scalebayes.evaluation.comparison import Comparison, compare
+    from scalebayes.evaluation.conformal import conformal_prob
     from scalebayes.evaluation.cross_validation import cross_validate
-    from scalebayes.evaluation.held_out import HeldOut, held_out
-    from scalebayes.evaluation.scoring import calibration, conformal_prob
+    from scalebayes.evaluation.held_out import held_out
+    from scalebayes.evaluation.predictions import HeldOut
+    from scalebayes.evaluation.scoring import calibration
     from scalebayes.identifiability.verdicts import Identifiability, identifiability
     from scalebayes.inference.fitting import fit
     from scalebayes.inference.posterior import Fit, load
@@ -56,11 +58,11 @@ _HOME = {
     "average": "prediction.averaging",
     "fit_average": "prediction.averaging",
     "calibration": "evaluation.scoring",
-    "conformal_prob": "evaluation.scoring",
+    "conformal_prob": "evaluation.conformal",
     "Comparison": "evaluation.comparison",
     "compare": "evaluation.comparison",
     "condition": "prediction.conditioning",
-    "HeldOut": "evaluation.held_out",
+    "HeldOut": "evaluation.predictions",
     "cross_validate": "evaluation.cross_validation",
     "held_out": "evaluation.held_out",
     "next_run": "planning.experiments",

@@ -23,7 +23,8 @@ from scalebayes.data import folds
 from scalebayes.data.folds import Fold
 from scalebayes.evaluation import comparison, evidence, moment_matching
 from scalebayes.evaluation.cross_validation import cross_validate
-from scalebayes.evaluation.held_out import held_out, mixed
+from scalebayes.evaluation.held_out import held_out
+from scalebayes.evaluation.predictions import mixed
 from scalebayes.prediction import averaging
 from scalebayes.prediction.simulation import simulate
 
