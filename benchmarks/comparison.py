@@ -25,8 +25,8 @@ import scalebayes as sb
 from benchmarks.runs import options, report, sizes
 from benchmarks.sloth_data import BENCHMARKS, protocol
 from scalebayes.data.folds import Fold
-from scalebayes.evaluation.evidence import densities, with_both
 from scalebayes.evaluation.predictions import HeldOut, joined, mixed
+from scalebayes.evaluation.refits import densities, with_both
 from scalebayes.inference.diagnostics import ConvergenceWarning
 from scalebayes.prediction.averaging import pseudo_bma, stacking
 

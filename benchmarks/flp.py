@@ -20,7 +20,7 @@ import pandas as pd
 import scalebayes as sb
 from benchmarks.gadre import SMALLEST_LARGE, table
 from benchmarks.ladder_protocol import TARGETS
-from benchmarks.runs import FIGURES, options, report, sizes
+from benchmarks.runs import FIGURES, options, report, sizes, use_data
 from scalebayes.evaluation import scoring
 from scalebayes.inference.diagnostics import ConvergenceWarning
 
@@ -35,6 +35,7 @@ def main() -> None:
     parser = options(__doc__, draws=800, warmup=700, chains=2)
     parser.add_argument("--rolling", action="store_true", help="without the large runs")
     args = parser.parse_args()
+    use_data("gadre")
     warnings.simplefilter("ignore", ConvergenceWarning)  # verdicts are reported
     args.out.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()

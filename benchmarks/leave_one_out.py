@@ -21,7 +21,8 @@ import scalebayes as sb
 from benchmarks.runs import options, report, sizes
 from benchmarks.sloth_data import protocol
 from scalebayes.data.folds import each_model
-from scalebayes.evaluation.evidence import densities, pieces, with_both
+from scalebayes.evaluation.evidence import pieces
+from scalebayes.evaluation.refits import densities, with_both
 from scalebayes.inference.diagnostics import ConvergenceWarning
 
 GOOD = 0.7

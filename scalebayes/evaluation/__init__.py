@@ -1,1 +1,1 @@
-"""Held-out judgement: predictions beside the truth, scores, calibration, cross-validation, comparison."""
+"""Held-out evaluation: predictions beside observed values, scores, calibration, cross-validation, comparison."""

@@ -12,7 +12,8 @@ from scipy.special import logsumexp
 from scipy.stats import norm
 
 import scalebayes as sb
-from scalebayes.evaluation.moment_matching import _about, _programs, importance, left_out
+from scalebayes.evaluation.importance_sampling import importance
+from scalebayes.evaluation.moment_matching import _about, _programs, left_out
 from scalebayes.inference.nuts import site_shapes
 from scalebayes.model.law import specification
 
