@@ -85,7 +85,14 @@ def compared(data, observations, hidden, targets, args, verdicts, laws=LAWS):  #
     target = observations.only(models=targets)
     rows = []
     for name, law in laws.items():
-        fit = sb.fit(law, observations, seed=0, hold_out=hidden, target_accept=0.95, **sizes(args))
+        fit = sb.fit(
+            law,
+            observations,
+            seed=0,
+            hold_out=hidden,
+            sampler=sb.Nuts(target_accept=0.95),
+            **sizes(args),
+        )
         verdicts[f"{data}, {len(hidden)} hidden, {name}"] = str(fit.verdict)
         print(data, name, fit.verdict, fit.provenance["seconds"], flush=True)
         rows.append(scoring.scores(sb.held_out(fit, target)).assign(data=data, method=name))

@@ -38,7 +38,7 @@ def main() -> None:
     anchors = [m for models in larger.values() for m in models[: args.anchors]]
     seen = observations.only(models=[*small, *anchors])
     started = time.perf_counter()
-    fit = sb.fit(sb.FlpM(), seen, seed=0, target_accept=0.98, **sizes(args))
+    fit = sb.fit(sb.FlpM(), seen, seed=0, sampler=sb.Nuts(target_accept=0.98), **sizes(args))
     print(fit.verdict, fit.provenance["seconds"], flush=True)
 
     rows = []

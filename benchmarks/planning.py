@@ -26,6 +26,7 @@ import pandas as pd
 
 import scalebayes as sb
 from benchmarks.runs import options, report, sizes
+from scalebayes.data.compute import FLOPS_PER_PARAM_TOKEN, params_and_tokens, training_flops
 from scalebayes.inference.diagnostics import ConvergenceWarning
 from scalebayes.model.design import Reference
 from scalebayes.planning.experiments import outcomes
@@ -87,7 +88,8 @@ def of_ladder(seed: int, args: Any) -> tuple[list[dict[str, Any]], list[dict[str
         law, observed, seed=seed, reference=Reference.of(observations, *seen), **sizes(args)
     )
     n0, d0, _ = fit.reference.middle
-    largest = float((6 * observations.models["params"] * observations.models["tokens"]).max())
+    models = observations.models
+    largest = float(training_flops(models["params"], models["tokens"]).max())
     wide = (1e-2, 1e5)
     optima = []
     budgets = [m * largest for m in LARGER]
@@ -99,7 +101,7 @@ def of_ladder(seed: int, args: Any) -> tuple[list[dict[str, Any]], list[dict[str
     region = found.region[found.region["quantity"] == "params"].set_index("flops")
     alpha, beta, fall = truth["alpha"][0], truth["beta"][0], truth["log_fall_f"][0, :, 0]
     for i, flops in enumerate(budgets):
-        c = np.log(flops / 6) - n0 - d0
+        c = np.log(flops / FLOPS_PER_PARAM_TOKEN) - n0 - d0
         exact = np.exp(n0 + (fall[0] - fall[1] + beta * c) / (alpha + beta))
         low, high = region.loc[flops, ["lower_90", "upper_90"]]
         optima.append(
@@ -113,9 +115,9 @@ def of_ladder(seed: int, args: Any) -> tuple[list[dict[str, Any]], list[dict[str
             }
         )
 
-    size = np.sqrt(np.array(budgets) / 6 / 20)
+    size, tokens = params_and_tokens(np.array(budgets), 20.0)
     models = pd.DataFrame({"model": [f"x{m:g}" for m in LARGER], "family": "ladder"})
-    models = models.assign(params=size, tokens=20 * size)
+    models = models.assign(params=size, tokens=tokens)
     median = sb.predict(fit, models).pivot(index="model", columns="benchmark", values="median")
     _, scores, _ = outcomes(
         known(fit, truth, args.simulated),

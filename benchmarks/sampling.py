@@ -26,13 +26,13 @@ import xarray as xr
 from arviz_stats import ess, mcse, rhat
 from numpyro import plate, sample
 from numpyro.distributions import Normal
+from scalebayes.model.response import inputs, observe, response
 
 import scalebayes as sb
 from benchmarks.runs import options, report, sizes
 from benchmarks.sloth_data import protocol
 from scalebayes.inference.diagnostics import ConvergenceWarning
 from scalebayes.model import design as designs
-from scalebayes.model.response import inputs, observe, response
 
 
 def plain(law: sb.Sloth, design: designs.Design) -> None:

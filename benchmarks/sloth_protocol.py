@@ -18,7 +18,7 @@ import scalebayes as sb
 from benchmarks.runs import options, report, sizes
 from benchmarks.sloth_data import BENCHMARKS, PUBLISHED, protocol
 from scalebayes.evaluation import scoring
-from scalebayes.evaluation.held_out import held_out_in_table
+from scalebayes.evaluation.heldout import held_out_in_table
 from scalebayes.inference.diagnostics import ConvergenceWarning
 
 

@@ -120,7 +120,9 @@ loss[["flops", "domain", "median", "sd", "lower_90", "upper_90"]].round(3)
 # wherever losses do not. Here every run has all its losses.
 
 # %%
-staged = sb.fit(laws["C4 loss"], ladder, seed=1, hold_out=large, staged=True, **sizes)
+staged = sb.fit(
+    laws["C4 loss"], ladder, seed=1, hold_out=large, sampler=sb.Staged(sb.Nuts()), **sizes
+)
 print(staged.verdict)
 
 # %%

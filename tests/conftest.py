@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 import scalebayes as sb
 from scalebayes.inference.diagnostics import ConvergenceWarning
-from scalebayes.laws import Law
+from scalebayes.model.law import Law
 from scalebayes.prediction.simulation import simulate
 
 LONGEST = [
@@ -83,11 +84,20 @@ def simulated() -> tuple[sb.Observations, dict[str, np.ndarray]]:
     return simulate(sb.Sloth(), table(), seed=3)
 
 
-def fit_quietly(law: Law, observations: sb.Observations, **settings: Any) -> sb.Fit:
+def fit_quietly(
+    law: Law, observations: sb.Observations, *, sampler: sb.Nuts | sb.Staged, **others: Any
+) -> sb.Fit:
     """A fit with two chains, too short to converge, and no word about it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return sb.fit(law, observations, chains=2, progress=False, **settings)
+        return sb.fit(law, observations, sampler=_two_chains(sampler), progress=False, **others)
+
+
+def _two_chains(sampler: sb.Nuts | sb.Staged) -> sb.Nuts | sb.Staged:
+    if isinstance(sampler, sb.Nuts):
+        return dataclasses.replace(sampler, chains=2)
+    assert isinstance(sampler.within, sb.Nuts)
+    return sb.Staged(dataclasses.replace(sampler.within, chains=2))
 
 
 HELD_OUT = ["f0-3", "f1-3"]
@@ -97,4 +107,6 @@ HELD_OUT = ["f0-3", "f1-3"]
 def fitted(simulated: tuple[sb.Observations, dict[str, np.ndarray]]) -> sb.Fit:
     """The default law fitted to the simulated table without the family f7 and two large models."""
     observations = simulated[0].without(families=["f7"])
-    return fit_quietly(sb.Sloth(), observations, seed=1, draws=250, warmup=300, hold_out=HELD_OUT)
+    return fit_quietly(
+        sb.Sloth(), observations, seed=1, sampler=sb.Nuts(draws=250, warmup=300), hold_out=HELD_OUT
+    )

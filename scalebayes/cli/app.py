@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from scalebayes.cli import data, demo, evaluate, fit, plan, predict
+from scalebayes.cli import data, demo, evaluate, fit, laws, plan, predict
 from scalebayes.cli.errors import run
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ questions = typer.Typer(
 for verb in (
     demo.demo,
     fit.fit,
+    laws.laws,
     predict.predict,
     predict.mixture,
     predict.summary,

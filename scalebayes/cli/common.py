@@ -46,6 +46,13 @@ NewFamily = Annotated[
     list[str],
     typer.Option(help="New family with a name like a known one's; may be repeated."),
 ]
+Covariates = Annotated[
+    list[str],
+    typer.Option(
+        metavar="NAME=VALUE",
+        help="Covariate of the model, else that of its family's largest; may be repeated.",
+    ),
+]
 Saved = Annotated[Path, typer.Argument(metavar="FIT.nc", help="A fit that `fit` has written.")]
 
 

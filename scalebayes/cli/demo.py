@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from scalebayes.data.observations import Observations
-    from scalebayes.laws import Law
+    from scalebayes.model.law import Law
 
 FAMILIES = (
     "bloom",
@@ -97,7 +97,7 @@ def demo(
         err=True,
     )
     fit = sb.fit(
-        made, observations, seed=seed, draws=draws, warmup=warmup, chains=chains,
+        made, observations, seed=seed, sampler=sb.Nuts(draws=draws, warmup=warmup, chains=chains),
         hold_out=hold_out, progress=shows_progress(json),
     )  # fmt: skip
     table = judged(sb.held_out(fit, seed=seed))
@@ -135,7 +135,8 @@ def task(name: str) -> tuple[Law, Observations, list[str]]:
         ValueError: If there is no demonstration of that name.
     """
     from scalebayes.datasets import olmo_ladder
-    from scalebayes.laws import Ladder, Sloth
+    from scalebayes.laws.ladder import Ladder
+    from scalebayes.laws.sloth import Sloth
 
     if name == "sloth":
         return Sloth(), (table := observations()), largest(table)

@@ -51,8 +51,8 @@ def report(
     from scalebayes.report.summary import verdict
 
     factors = options.factors("--units", [units])
-    asked = None if models is None else sb.Observations.from_long(models, units=factors)
     loaded = sb.load(fit)
+    asked = None if models is None else options.models_from(models, factors, loaded)
     note("writing the page (half a minute)")
     sb.write_report(loaded, out, models=asked, new_families=new_family, title=title, seed=seed)
     if json:

@@ -28,7 +28,7 @@ def fit(
         str,
         typer.Argument(
             metavar="LAW",
-            help="sloth, ladder, flp, flp-m, shared-intercept, family-intercept or size-and-tokens.",
+            help="Name of a law; `scalebayes laws` lists them with their choices.",
         ),
     ],
     table: Annotated[
@@ -58,7 +58,22 @@ def fit(
     hold_out: Annotated[
         list[str], typer.Option(metavar="MODEL", help="Model the law may not see; may be repeated.")
     ] = [],  # noqa: B006
-    skills: Annotated[int | None, typer.Option(min=1, help="Number of skills (sloth).")] = None,
+    choices: Annotated[
+        list[str],
+        typer.Option(
+            "--set",
+            metavar="CHOICE=VALUE",
+            help="Structural choice of the law, such as skills=3 or feature=c4; may be repeated.",
+        ),
+    ] = [],  # noqa: B006
+    covariate: Annotated[
+        list[str],
+        typer.Option(
+            metavar="COLUMN=KIND",
+            help="Column of a covariate of the models: numeric, category, or its levels in order, "
+            "as in stage=base<sft<chat; may be repeated.",
+        ),
+    ] = [],  # noqa: B006
     loss: Annotated[
         list[str],
         typer.Option(
@@ -73,12 +88,6 @@ def fit(
             help="Column of a source's share of the training data; may be repeated.",
         ),
     ] = [],  # noqa: B006
-    feature: Annotated[
-        str | None,
-        typer.Option(
-            help="Loss that drives accuracy: task (default of ladder) or a domain (of flp: c4)."
-        ),
-    ] = None,
     staged: Annotated[
         bool, typer.Option("--staged", help="Fit the steps of a law with losses apart.")
     ] = False,
@@ -108,14 +117,15 @@ def fit(
       scalebayes fit sloth scores.csv --benchmarks mmlu,gsm8k \\
           --units params=1e9,tokens=1e12 --out fit.nc
       scalebayes fit ladder runs.csv --benchmarks mmlu,piqa \\
-          --loss c4=c4_loss:nats/token --feature c4 --out ladder.nc
+          --loss c4=c4_loss:nats/token --set feature=c4 --out ladder.nc
     """
     import scalebayes as sb
     from scalebayes.cli import options
-    from scalebayes.evaluation.held_out import holds_out
+    from scalebayes.evaluation.heldout import holds_out
     from scalebayes.report.summary import about, headline
 
-    made = options.law(law, skills, feature)
+    covariates = options.covariates(covariate)
+    made = options.law(law, choices, covariates)
     names = {"model": model_col, "family": family_col, "params": params_col, "tokens": tokens_col}
     observations, notes = options.observations(
         table,
@@ -126,15 +136,21 @@ def fit(
         units=options.factors("--units", [units]),
         chance=options.factors("--chance", chance),
         items=options.factors("--items", items),
+        covariates=covariates,
     )
     if hold_out:
         observations.only(models=hold_out)  # refuses unknown names before anything is done
     for line in notes:
         note(line)
     note(f"fitting {observations}")
+    sampler: sb.Nuts | sb.Staged = sb.Nuts(
+        draws=draws, warmup=warmup, chains=chains, target_accept=target_accept,
+        max_tree_depth=max_tree_depth,
+    )  # fmt: skip
+    if staged:
+        sampler = sb.Staged(sampler)
     fit = sb.fit(
-        made, observations, seed=seed, draws=draws, warmup=warmup, chains=chains, hold_out=hold_out,
-        target_accept=target_accept, max_tree_depth=max_tree_depth, staged=staged,
+        made, observations, seed=seed, sampler=sampler, hold_out=hold_out,
         progress=shows_progress(json),
     )  # fmt: skip
     fit.save(out)

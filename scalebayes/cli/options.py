@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 import pandas as pd
 
@@ -13,12 +13,13 @@ from scalebayes import datasets
 from scalebayes.data.csv_files import read_csv
 from scalebayes.data.observations import Observations
 from scalebayes.data.schema import quoted, suggestion
-from scalebayes.laws import LAWS
+from scalebayes.laws import by_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from scalebayes.laws import Law
+    from scalebayes.inference.posterior import Fitted
+    from scalebayes.model.law import Law
 
 
 BUNDLED: dict[str, Callable[[], Observations]] = {
@@ -27,20 +28,65 @@ BUNDLED: dict[str, Callable[[], Observations]] = {
 }
 
 
-def law(name: str, skills: int | None = None, feature: str | None = None) -> Law:
-    """Make the law of that name, with K skills or a loss as feature where it has such."""
-    known = {re.sub(r"(?<!^)(?=[A-Z])", "-", law).lower(): law for law in LAWS}
+def laws() -> dict[str, type[Law]]:
+    """All laws by the names that the shell has for them, such as size-and-tokens."""
+    return {shell_name(name): law for name, law in by_name().items()}
+
+
+def shell_name(name: str) -> str:
+    """The name of a class in the shell: words in lower case, joined by hyphens."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
+
+
+def law(name: str, choices: Iterable[str] = (), covariates: Iterable[str] = ()) -> Law:
+    """Make the law of that name with the choices FIELD=VALUE, and with covariates where there are any."""
+    known = laws()
     if name not in known:
         raise ValueError(
             f"there is no law {name!r}"
             + (suggestion(name, known) or f": the laws are {quoted(known)}")
         )
-    made = LAWS[known[name]]
-    choices = {k: v for k, v in (("skills", skills), ("feature", feature)) if v is not None}
-    for choice in choices:
-        if choice not in {f.name for f in dataclasses.fields(made)}:
-            raise ValueError(f"--{choice} is not for {name}, which has none: leave it out")
-    return made(**choices)
+    found: dict[str, Any] = {"covariates": tuple(covariates)}
+    fields = choices_of(known[name])
+    for pair, field, value in _pairs(choices):
+        if field not in fields:
+            raise ValueError(
+                f"--set {pair} is not for {name}"
+                + (suggestion(field, fields) or f", whose choices are {quoted(fields)}")
+            )
+        found[field] = _value(pair, value, fields[field])
+    return known[name](**found)
+
+
+def choices_of(law: type[Law]) -> dict[str, Any]:
+    """The structural choices of a law and their types: its fields but for priors and covariates."""
+    types = get_type_hints(law)
+    return {
+        f.name: types[f.name]
+        for f in dataclasses.fields(law)
+        if "reason" not in f.metadata and f.name != "covariates"
+    }
+
+
+def allowed(kind: Any) -> str:
+    """What a choice of this type may be."""
+    if kind is bool:
+        return "true or false"
+    return ", ".join(get_args(kind)) or getattr(kind, "__name__", str(kind))
+
+
+def _value(pair: str, text: str, kind: Any) -> Any:
+    """The value of a choice in the type of its field."""
+    if kind is bool and text in ("true", "false"):
+        return text == "true"
+    if kind is bool:
+        raise ValueError(f"--set {pair} must be true or false")
+    if kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            raise ValueError(f"--set {pair} must be a number") from None
+    return text
 
 
 def observations(
@@ -53,6 +99,7 @@ def observations(
     units: dict[str, float],
     chance: dict[str, float],
     items: dict[str, float],
+    covariates: dict[str, str | list[str]] | None = None,
 ) -> tuple[Observations, list[str]]:
     """Read a bundled table or a wide CSV file, with what is known of its benchmarks.
 
@@ -65,6 +112,7 @@ def observations(
         units: Column -> factor to a count.
         chance: Benchmark -> score of guessing, as the user gave it.
         items: Benchmark -> number of items, as the user gave it.
+        covariates: Column -> kind, or levels in order.
 
     Returns:
         The observations, and lines that say which facts of the benchmarks were used.
@@ -75,10 +123,10 @@ def observations(
     """
     listed = [name.strip() for name in benchmarks.split(",") if name.strip()]
     if table in BUNDLED:
-        if units or chance or items or losses or mixtures:
+        if units or chance or items or losses or mixtures or covariates:
             raise ValueError(
-                f"{table} has its own facts: leave out --units, --chance, --items, --loss and "
-                "--mixture"
+                f"{table} has its own facts: leave out --units, --chance, --items, --loss, --mixture and "
+                "--covariate"
             )
         bundled = BUNDLED[table]()
         chosen = bundled.only(benchmarks=listed) if listed and listed != ["all"] else bundled
@@ -90,7 +138,7 @@ def observations(
     raw = read_csv(table)
     of_losses = (column for column, _ in losses.values())
     own = ("run", "lineage", "flops")  # columns of models, never scores
-    taken = {*columns.values(), *of_losses, *mixtures.values(), *own}
+    taken = {*columns.values(), *of_losses, *mixtures.values(), *own, *(covariates or {})}
     others = [c for c in raw.columns if c not in taken]
     if not listed and not losses:
         raise ValueError(
@@ -108,6 +156,7 @@ def observations(
         units=units,
         chance=known_chance,
         items=known_items,
+        covariates=covariates or {},
         extra="ignore",
         **columns,
     )
@@ -202,6 +251,32 @@ def mixtures(texts: Iterable[str]) -> dict[str, str]:
     return found
 
 
+def covariates(texts: Iterable[str]) -> dict[str, str | list[str]]:
+    """Parse column=kind pairs, a kind being numeric, category, or levels in order: base<sft<chat."""
+    found: dict[str, str | list[str]] = {}
+    for pair, column, kind in _pairs(texts):
+        if not (column and kind):
+            raise ValueError(
+                f"--covariate expects COLUMN=KIND, such as stage=category, got {pair!r}"
+            )
+        found[column] = [level.strip() for level in kind.split("<")] if "<" in kind else kind
+    return found
+
+
+def covariate_values(fit: Fitted, texts: Iterable[str]) -> dict[str, float | str]:
+    """Parse name=value pairs of the covariates of a fit."""
+    declared, found = fit.observations.covariates, {}
+    for pair, name, value in _pairs(texts):
+        if name not in declared:
+            raise ValueError(
+                f"--covariate {pair}: the fit has no covariate {name!r}"
+                + (suggestion(name, declared) or f", it has {quoted(declared) or 'none at all'}")
+            )
+        numeric = declared[name].kind == "numeric"
+        found[name] = factors("--covariate", [pair])[name] if numeric else value
+    return found
+
+
 def numbers(option: str, text: str, example: str) -> list[float]:
     """Parse numbers joined by commas."""
     try:
@@ -244,17 +319,30 @@ def models(
     params: float | None,
     tokens: float | None,
     units: dict[str, float],
+    fit: Fitted,
+    covariate: Iterable[str] = (),
 ) -> Observations:
-    """Models to predict and their mixtures, from a file or the options for a single one."""
+    """Models to predict, their mixtures and covariates, from a file or the options for a single one."""
+    values = covariate_values(fit, covariate)
     single = {"model": model, "family": family, "params": params}
     given = [f"--{k}" for k, v in {**single, "tokens": tokens}.items() if v is not None]
+    given += ["--covariate"] * bool(values)
     if path is not None:
         if given:
             raise ValueError(f"give either --models or a single model, not --models and {given[0]}")
-        return Observations.from_long(path, units=units)
+        return models_from(path, units, fit)
     if missing := [f"--{k}" for k, v in single.items() if v is None]:
         raise ValueError(
             f"a single model needs --model, --family and --params: {', '.join(missing)} "
             f"{'is' if len(missing) == 1 else 'are'} missing (or give a file with --models)"
         )
-    return Observations.from_long(pd.DataFrame([{**single, "tokens": tokens}]), units=units)
+    declared = {name: fit.observations.covariates[name] for name in values}
+    table = pd.DataFrame([{**single, "tokens": tokens, **values}])
+    return Observations.from_long(table, units=units, covariates=declared)
+
+
+def models_from(path: Path, units: dict[str, float], fit: Fitted) -> Observations:
+    """Models of a CSV file, with those covariates of the fit that the file has columns for."""
+    header = set(read_csv(path).columns)
+    declared = {k: c for k, c in fit.observations.covariates.items() if k in header}
+    return Observations.from_long(path, units=units, covariates=declared)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scalebayes.cli.common import (
+    Covariates,
     Csv,
     Json,
     NewFamily,
@@ -57,6 +58,7 @@ def chance(
     params: Annotated[float | None, typer.Option(help="Its parameters, such as 70e9.")] = None,
     tokens: Annotated[float | None, typer.Option(help="Its training tokens.")] = None,
     units: Units = "",
+    covariate: Covariates = [],  # noqa: B006
     new_family: NewFamily = [],  # noqa: B006
     seed: Seed = 0,
     csv: Csv = None,
@@ -73,9 +75,10 @@ def chance(
     from scalebayes.cli import options
 
     factors = options.factors("--units", [units])
-    wanted = options.models(models, model, family, params, tokens, factors)
+    loaded = sb.load(fit)
+    wanted = options.models(models, model, family, params, tokens, factors, loaded, covariate)
     targets = options.factors("--target", target)
-    table = sb.target_probability(sb.load(fit), wanted, targets, new_families=new_family, seed=seed)
+    table = sb.target_probability(loaded, wanted, targets, new_families=new_family, seed=seed)
     _show({"probabilities": table}, csv, json, group="model")
 
 
@@ -93,6 +96,7 @@ def budget(
     ] = "",
     tokens_per_param: Ratios = "",
     picture: Picture = None,
+    covariate: Covariates = [],  # noqa: B006
     new_family: NewFamily = [],  # noqa: B006
     seed: Seed = 0,
     csv: Csv = None,
@@ -115,7 +119,7 @@ def budget(
     found = sb.smallest_budget(
         loaded, family, targets, probability=probability, flops=_pair("--flops", flops),
         tokens_per_param=_pair("--tokens-per-param", tokens_per_param),
-        new_families=new_family, seed=seed,
+        new_families=new_family, covariates=options.covariate_values(loaded, covariate), seed=seed,
     )  # fmt: skip
     if found.at_edge:
         note(
@@ -127,7 +131,8 @@ def budget(
         spread = np.geomspace(1 / 30, 30, 25)
         grid = sb.target_map(
             loaded, family, targets, params=spread * found.params, tokens=spread * found.tokens,
-            new_families=new_family, seed=seed,
+            new_families=new_family, covariates=options.covariate_values(loaded, covariate),
+            seed=seed,
         )  # fmt: skip
         title = f"{family}: " + ", ".join(f"{k} ≥ {v:g}" for k, v in targets.items())
         _draw(picture, lambda: plots.target_map(grid, title=title))
@@ -155,6 +160,7 @@ def allocation(
     ] = [],  # noqa: B006
     tokens_per_param: Ratios = "",
     picture: Picture = None,
+    covariate: Covariates = [],  # noqa: B006
     new_family: NewFamily = [],  # noqa: B006
     seed: Seed = 0,
     csv: Csv = None,
@@ -171,11 +177,12 @@ def allocation(
     from scalebayes.cli import options
 
     losses = options.factors("--minimise", minimise)
+    loaded = sb.load(fit)
     found = sb.allocate(
-        sb.load(fit), family, options.numbers("--flops", flops, "1e23,1e24"),
+        loaded, family, options.numbers("--flops", flops, "1e23,1e24"),
         benchmarks=[b.strip() for b in benchmarks.split(",") if b.strip()], losses=losses or None,
         tokens_per_param=_pair("--tokens-per-param", tokens_per_param),
-        new_families=new_family, seed=seed,
+        new_families=new_family, covariates=options.covariate_values(loaded, covariate), seed=seed,
     )  # fmt: skip
     if picture is not None:
         of = "loss" if losses else "score"
@@ -210,8 +217,9 @@ def contest(
     import scalebayes as sb
     from scalebayes.cli import options
 
-    wanted = sb.Observations.from_long(models, units=options.factors("--units", [units]))
-    table = sb.beats(sb.load(fit), wanted, new_families=new_family, seed=seed)
+    loaded = sb.load(fit)
+    wanted = options.models_from(models, options.factors("--units", [units]), loaded)
+    table = sb.beats(loaded, wanted, new_families=new_family, seed=seed)
     _show({"contests": table}, csv, json, group="rival")
 
 
@@ -227,6 +235,7 @@ def next_run(
         str | None, typer.Option(help="The benchmark; by default the mean of all.")
     ] = None,
     units: Units = "",
+    covariate: Covariates = [],  # noqa: B006
     new_family: NewFamily = [],  # noqa: B006
     seed: Seed = 0,
     csv: Csv = None,
@@ -239,22 +248,15 @@ def next_run(
       scalebayes plan next fit.nc --candidates small.csv --family next --params 70e9 \\
           --tokens 15e12 --benchmark mmlu
     """
-    import pandas as pd
-
     import scalebayes as sb
     from scalebayes.cli import options
 
-    runs = sb.Observations.from_long(candidates, units=options.factors("--units", [units]))
-    model = pd.DataFrame(
-        {
-            "model": ["the model to be predicted"],
-            "family": family,
-            "params": params,
-            "tokens": tokens,
-        }
-    )
+    loaded = sb.load(fit)
+    runs = options.models_from(candidates, options.factors("--units", [units]), loaded)
+    name = "the model to be predicted"
+    model = options.models(None, name, family, params, tokens, {}, loaded, covariate)
     table = sb.next_run(
-        sb.load(fit), runs, model, benchmark=benchmark, new_families=new_family, seed=seed
+        loaded, runs, model, benchmark=benchmark, new_families=new_family, seed=seed
     )
     _show({"candidates": table}, csv, json)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from scalebayes.cli.common import (
+    Covariates,
     Csv,
     Json,
     NewFamily,
@@ -21,7 +22,7 @@ from scalebayes.cli.common import (
 
 if TYPE_CHECKING:
     from scalebayes.prediction.designs import Quantity
-    from scalebayes.prediction.predict import Kind
+    from scalebayes.prediction.predictive import Kind
 
 MOST_MODELS = 12
 """Models whose skills are printed; CSV and JSON hold all."""
@@ -49,6 +50,7 @@ def predict(
     kind: Annotated[
         str, typer.Option(help="score: what an evaluation will show; mean: what the law expects.")
     ] = "score",
+    covariate: Covariates = [],  # noqa: B006
     new_family: NewFamily = [],  # noqa: B006
     seed: Seed = 0,
     csv: Csv = None,
@@ -66,8 +68,8 @@ def predict(
     from scalebayes.report import tables
 
     factors = options.factors("--units", [units])
-    wanted = options.models(models, model, family, params, tokens, factors)
     loaded = sb.load(fit)
+    wanted = options.models(models, model, family, params, tokens, factors, loaded, covariate)
     table = sb.predict(
         loaded,
         wanted,
@@ -104,6 +106,7 @@ def mixture(
             metavar="DOMAIN=WEIGHT", help="Loss to minimise, a weighted sum where repeated."
         ),
     ] = [],  # noqa: B006
+    covariate: Covariates = [],  # noqa: B006
     draws: Annotated[int, typer.Option(min=2, help="Posterior draws to use at most.")] = 200,
     prob: Annotated[str, typer.Option(help="Probabilities of the intervals.")] = "0.5,0.9",
     csv: Csv = None,
@@ -120,8 +123,9 @@ def mixture(
     from scalebayes.cli import options
     from scalebayes.report import tables
 
+    loaded = sb.load(fit)
     best = sb.best_mixture(
-        sb.load(fit),
+        loaded,
         family=family,
         params=params,
         tokens=tokens,
@@ -129,6 +133,7 @@ def mixture(
         losses=options.factors("--minimise", minimise),
         draws=draws,
         prob=options.probabilities(prob),
+        covariates=options.covariate_values(loaded, covariate),
     )
     write_csv(best.weights, csv)
     if json:

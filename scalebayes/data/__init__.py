@@ -1,1 +1,17 @@
 """Tables in: models, scores, losses and mixtures, read, validated and divided into folds."""
+
+from scalebayes.data.covariates import Covariate
+from scalebayes.data.folds import Fold, each_family, each_model, each_score, larger
+from scalebayes.data.observations import Observations
+from scalebayes.data.validation import ObservationsError
+
+__all__ = [
+    "Covariate",
+    "Fold",
+    "Observations",
+    "ObservationsError",
+    "each_family",
+    "each_model",
+    "each_score",
+    "larger",
+]

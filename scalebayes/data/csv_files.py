@@ -1,4 +1,4 @@
-"""Reading CSV files strictly: a row with a field too few or too many is refused by its line."""
+"""Reading CSV files strictly: a row with too few or too many fields is an error with its line."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ DATA_FOLDER = "SCALEBAYES_DATA"
 
 
 def data_folder() -> Path:
-    """Return the folder of the larger tables: the one that SCALEBAYES_DATA names, or a cache of the user's."""
+    """Return the folder of downloaded tables: SCALEBAYES_DATA if set, else the user's cache."""
     folder = os.environ.get(DATA_FOLDER) or platformdirs.user_cache_path("scalebayes") / "data"
     return Path(folder).expanduser()
 
 
 def locate(path: str | os.PathLike[str]) -> Path:
-    """Return the file at `path`, or of that name in the data folder.
+    """Return the path of a file, given by its path or by its name in the data folder.
 
     Raises:
-        ObservationsError: there is no such file; the message says where it was looked for.
+        ObservationsError: there is no such file; the message lists where it was sought.
     """
     given = Path(path).expanduser()
     folder = os.environ.get(DATA_FOLDER)
@@ -51,28 +51,29 @@ def read(path: str | os.PathLike[str], **options: Any) -> pd.DataFrame:
     """Return a CSV file as a DataFrame, after checking that every row fits the header.
 
     Args:
-        path: the file; a relative one is also looked up in the data folder.
-        **options: handed to `pandas.read_csv`, such as `dtype` or `index_col`.
+        path: the file; a relative path is also sought in the data folder.
+        **options: passed to `pandas.read_csv`, such as `dtype` or `index_col`.
 
     Raises:
-        ObservationsError: no such file (the message says where it was looked for), no text, or
-            rows with fields too few or too many, as at the end of a truncated download.
+        ObservationsError: there is no such file, it is not text, or a row has too few or too many
+            fields, as at the end of a truncated download.
     """
     read_csv(path)
     return pd.read_csv(locate(path), **options)
 
 
 def read_csv(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """Return a comma-separated UTF-8 file as a table of text whose index is "line 2", "line 3", ...
+    """Return a comma-separated UTF-8 file as a table of text with the index "line 2", "line 3", ...
 
-    pandas pads a short row with NaN, so that a truncated file would pass as one with missing
-    scores; here every row must have as many fields as the header.
+    Every row must have as many fields as the header. pandas would pad a short row with NaN, and a
+    truncated file would pass for one with missing scores.
 
     Raises:
-        ObservationsError: no such file, no text, no rows, or rows that do not fit the header.
+        ObservationsError: there is no such file, it is not text, it has no header, or a row does not
+            fit the header.
     """
     place = locate(path)
-    # csv counts physical lines, which is what an editor shows even with line breaks in quotes
+    # csv counts physical lines, as editors do, even with line breaks in quotes
     lines: list[tuple[int, list[str]]] = []
     try:
         with place.open(encoding="utf-8-sig", newline="") as file:

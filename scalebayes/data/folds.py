@@ -1,4 +1,4 @@
-"""Folds: which models, or single scores, a law may not see and is then judged by."""
+"""Folds: the models, or single scores, that are held out to judge a law."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from scalebayes.data.observations import Observations
 
 Hidden = str | tuple[str, str]
-"""What is held out: a model with all that was measured of it, or one score, by model and benchmark."""
+"""A model, held out with all its scores and losses, or one score, by model and benchmark."""
 
 
 @dataclass(frozen=True)
 class Fold:
-    """One question put to a law.
+    """A set of scores and losses to hold out together.
 
     Attributes:
-        name: The question in words.
-        hold_out: What the law may not see.
-        piece: Which piece of evidence it belongs to: folds that ask about the same scores are one. By default
-            a fold is one of its own.
+        name: A phrase for readers, such as "pythia from its smallest size".
+        hold_out: The models and single scores that the law does not see.
+        piece: The piece of evidence to which it belongs. Folds of one piece predict overlapping scores. By
+            default a fold is a piece of its own.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Fold:
 
 
 def hidden(table: pd.DataFrame, hold_out: Sequence[Hidden]) -> np.ndarray:
-    """Which rows of a table of scores or of losses are held out, shape (row,)."""
+    """Return which rows of a table of scores or losses are held out, shape (row,)."""
     rows = table["model"].isin(whole_models(hold_out)).to_numpy()
     cells = [h for h in hold_out if not isinstance(h, str)]
     if cells and "benchmark" in table:
@@ -43,21 +43,22 @@ def hidden(table: pd.DataFrame, hold_out: Sequence[Hidden]) -> np.ndarray:
 
 
 def whole_models(hold_out: Sequence[Hidden]) -> list[str]:
-    """The models that are held out with all that was measured of them."""
+    """Return the models that are held out with all their scores and losses."""
     return [h for h in hold_out if isinstance(h, str)]
 
 
 def pairs(scores: pd.DataFrame) -> list[tuple[str, str]]:
-    """Model and benchmark of each row of a table of scores."""
+    """Return the model and benchmark of each row of a table of scores."""
     return list(scores[["model", "benchmark"]].itertuples(index=False, name=None))
 
 
 def larger(observations: Observations, keep: Sequence[int] = (1, 2)) -> list[Fold]:
-    """Leave the larger out: of each family in turn only its smallest sizes stay.
+    """Return folds that hold out the larger models of each family in turn.
 
     Args:
         observations: The tables.
-        keep: How many sizes stay, one fold each where a family has more. Folds of one family are one piece.
+        keep: Numbers of smallest sizes to keep; each gives a fold if the family has more sizes. The folds of
+            a family are one piece.
     """
     scored = set(observations.scores["model"])
     measured = observations.models["model"].isin(scored | set(observations.losses["model"]))
@@ -75,12 +76,12 @@ def larger(observations: Observations, keep: Sequence[int] = (1, 2)) -> list[Fol
 
 
 def each_model(observations: Observations) -> list[Fold]:
-    """Leave one model out, with all checkpoints of its run."""
+    """Return folds that hold out one model each, with all checkpoints of its run."""
     return _each(observations, "run")
 
 
 def each_family(observations: Observations) -> list[Fold]:
-    """Leave one family out."""
+    """Return folds that hold out one family each."""
     return _each(observations, "family")
 
 
@@ -94,7 +95,7 @@ def _each(observations: Observations, column: str) -> list[Fold]:
 
 
 def each_score(observations: Observations) -> list[Fold]:
-    """Leave one score out."""
+    """Return folds that hold out one score each."""
     return [
         Fold(f"{model} / {benchmark}", ((model, benchmark),))
         for model, benchmark in pairs(observations.scores)

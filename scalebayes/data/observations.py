@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import pandas as pd
 
-from scalebayes.data.reading import Extra, Source, long_table, split_table, wide_tables
-from scalebayes.data.schema import COLUMNS, quoted, suggestion
-from scalebayes.data.validation import ObservationsError, Table, plural, validated
+from scalebayes.data.schema import COLUMNS, ObservationsError, quoted, suggestion
+from scalebayes.data.tables import ValidatedTables
+from scalebayes.data.validation import plural
 
 __all__ = ["Observations", "ObservationsError"]
 
@@ -18,182 +18,92 @@ Names: TypeAlias = str | Iterable[str] | None
 
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
-class Observations:
+class Observations(ValidatedTables):
     """What was observed of a set of models: frozen, validated long tables.
 
-    There is one row a score, a loss, or a share of training data; what is not known has no row. Rows
-    keep the order in which they came; the tables are handed out as copies. Building one from tables
-    of this very form is `Observations(models, scores, losses, mixtures)`; `from_wide` and `from_long`
-    take tables with other names and units.
+    There is one row per score, per loss and per share of training data; an unknown value has no
+    row. Rows keep their order, and every property returns a copy. `Observations(...)` takes tables
+    with the column names below; `from_wide` and `from_long` also read files, other column names and
+    other units.
 
     Args:
-        models: model, family, params; optional run, lineage, tokens, flops.
-        scores: model, benchmark, score; optional n_items, chance.
-        losses: model, domain, loss, unit.
-        mixtures: model, source, weight: which share of a model's training tokens came from each
-            source. The weights of a model sum to one within 0.001 and are kept as given; a source
-            without a row has none.
+        models: model, family, params; optionally run, lineage, tokens, flops. Where they are
+            missing, the run is the model, the lineage is the family, and the FLOPs are 6 N D.
+        scores: model, benchmark, score in [0, 1]; optionally n_items, chance.
+        losses: model, domain, loss, unit ("nats/token" or "bits/byte").
+        mixtures: model, source, weight: the share of a model's training tokens from each source.
+            The weights of a model must sum to one within 0.001 and are kept as given; a source
+            without a row has weight zero.
+        covariates: further columns of `models` and their kinds, as in {"share_code": "numeric",
+            "architecture": "category", "stage": ["base", "instruct"]}, where a list gives the
+            levels of an ordered covariate in their order; or a sequence of `Covariate`.
 
     Raises:
-        ObservationsError: naming row, column, what was expected, what came and the remedy.
+        ObservationsError: naming the row, the column, what was expected, what came and the remedy.
+
+    Example:
+        >>> import pandas as pd
+        >>> models = pd.DataFrame(
+        ...     {"model": ["a-1b", "a-7b"], "family": "a", "params": [1e9, 7e9], "tokens": 2e12}
+        ... )
+        >>> scores = pd.DataFrame(
+        ...     {"model": ["a-1b", "a-7b"], "benchmark": "mmlu", "score": [0.31, 0.45]}
+        ... )
+        >>> observations = Observations(models, scores)
+        >>> observations
+        Observations(2 models of 1 family; 2 scores on 1 benchmark)
+        >>> observations.only(models="a-7b").scores["score"].tolist()
+        [0.45]
     """
 
-    _models: pd.DataFrame
-    _scores: pd.DataFrame
-    _losses: pd.DataFrame
-    _mixtures: pd.DataFrame
-
-    def __init__(
+    def with_tables(
         self,
-        models: pd.DataFrame,
+        *,
+        models: pd.DataFrame | None = None,
         scores: pd.DataFrame | None = None,
         losses: pd.DataFrame | None = None,
         mixtures: pd.DataFrame | None = None,
-    ) -> None:
+    ) -> Observations:
+        """Return a copy in which the given tables replace the present ones.
+
+        The declared covariates and their levels stay.
+
+        Args:
+            models: the new table of models, with a column for each covariate; None keeps the
+                present table.
+            scores: the new scores, or None; a table without rows removes all scores.
+            losses: the new losses, or None.
+            mixtures: the new mixtures, or None.
+
+        Raises:
+            ObservationsError: as for `Observations`, and if a model has an unknown level of a
+                covariate.
+        """
         given = zip(COLUMNS, (models, scores, losses, mixtures), strict=True)
-        self._keep(validated(*(long_table(kind, table) for kind, table in given)))
-
-    def _keep(self, tables: Iterable[pd.DataFrame]) -> None:
-        for kind, table in zip(COLUMNS, tables, strict=True):
-            object.__setattr__(self, f"_{kind}", table)
-
-    @classmethod
-    def _of(cls, tables: Iterable[pd.DataFrame]) -> Observations:
-        """Keep tables that are valid already, in the order of `COLUMNS`."""
-        made = cls.__new__(cls)
-        made._keep(tables)
-        return made
-
-    @classmethod
-    def from_wide(
-        cls,
-        table: Source,
-        *,
-        benchmarks: Sequence[str],
-        losses: Mapping[str, tuple[str, str]] | None = None,
-        mixtures: Mapping[str, str] | None = None,
-        model: str = "model",
-        family: str = "family",
-        lineage: str | None = None,
-        run: str | None = None,
-        params: str = "params",
-        tokens: str | None = "tokens",
-        flops: str | None = None,
-        units: Mapping[str, float] | None = None,
-        chance: Mapping[str, float] | None = None,
-        items: Mapping[str, float] | None = None,
-        extra: Extra = "error",
-    ) -> Observations:
-        """Take a table with one row a model and one column a benchmark.
-
-        Args:
-            table: a DataFrame or a CSV file; an empty cell of a benchmark is a missing score.
-            benchmarks: the columns that hold scores, in the order to keep.
-            losses: domain -> the column that holds its losses and their unit, as in
-                {"c4": ("c4_loss", "nats/token")}; an empty cell is a missing loss.
-            mixtures: source -> the column that holds its weights, as in {"web": "share_web"}; a
-                model whose cells are all empty has no known mixture.
-            model: the column of unique model names; likewise `family`.
-            family: models that differ in size or training tokens only share one.
-            lineage: the release above families (base and instruct variants); else the family.
-            run: the training run whose checkpoints the rows are; else every model is its own.
-            params: column of parameters N.
-            tokens: column of training tokens D, empty where unknown; None where there is none.
-            flops: column of training FLOPs C; else 6 N D.
-            units: factor to a count, as in {"params": 1e9, "tokens": 1e12}; {"score": 0.01} for
-                percentages.
-            chance: benchmark -> the score of guessing, in [0, 1); unknown where not given.
-            items: benchmark -> number of test items; unknown where not given.
-            extra: "ignore" leaves out columns that are neither named nor listed; else an error.
-
-        Raises:
-            ObservationsError: naming row, column, what was expected, what came and the remedy.
-        """
-        named = {"model": model, "run": run, "family": family, "lineage": lineage}
-        named |= {"params": params, "tokens": tokens, "flops": flops}
-        columns = {ours: theirs for ours, theirs in named.items() if theirs is not None}
-        tables = wide_tables(
-            table,
-            columns,
-            benchmarks,
-            losses=losses or {},
-            mixtures=mixtures or {},
-            units=units,
-            chance=chance or {},
-            items=items or {},
-            extra=extra,
-        )
-        return cls._of(validated(*tables))
-
-    @classmethod
-    def from_long(
-        cls,
-        models: Source,
-        scores: Source | None = None,
-        losses: Source | None = None,
-        mixtures: Source | None = None,
-        *,
-        units: Mapping[str, float] | None = None,
-        extra: Extra = "error",
-    ) -> Observations:
-        """Take tables with one row a model, a score, a loss and a share, or one with everything.
-
-        Args:
-            models: model, family, params; optional run, lineage, tokens, flops. Given alone it may
-                hold the other tables' columns too, each model's own repeated on its rows: a row
-                with a benchmark is a score, with a domain a loss, with a source a share.
-            scores: model, benchmark, score; optional n_items, chance.
-            losses: model, domain, loss, unit.
-            mixtures: model, source, weight.
-            units: factor to a count, as in {"params": 1e9}; {"score": 0.01} for percentages.
-            extra: "ignore" leaves out columns with other names; else they are an error.
-
-        Raises:
-            ObservationsError: naming row, column, what was expected, what came and the remedy.
-        """
-        others = (scores, losses, mixtures)
-        if all(table is None for table in others):
-            return cls._of(validated(*split_table(models, units=units, extra=extra)))
-        given = zip(COLUMNS, (models, *others), strict=True)
-        tables = (long_table(kind, t, units=units, extra=extra) for kind, t in given)
-        return cls._of(validated(*tables))
-
-    @staticmethod
-    def concat(*parts: Observations) -> Observations:
-        """Join observations; what two parts say alike is kept once.
-
-        Raises:
-            ObservationsError: two parts contradict each other, named by model and column.
-        """
-        if not parts:
-            raise ObservationsError("concat expects at least one Observations, got none")
-        tables = []
-        for kind in COLUMNS:
-            frames = [getattr(part, f"_{kind}") for part in parts]
-            frames = [f.set_axis([f"part {n}"] * len(f)) for n, f in enumerate(frames, start=1)]
-            # an empty part has no dtypes of its own to contribute
-            filled = [frame for frame in frames if len(frame)] or frames[:1]
-            tables.append(Table(kind, pd.concat(filled), repeats="merge"))
-        return Observations._of(validated(*tables))
+        tables = (getattr(self, f"_{kind}") if new is None else new for kind, new in given)
+        return Observations(*tables, covariates=self._covariates)
 
     @property
     def models(self) -> pd.DataFrame:
-        """One row a model: model, run, family, lineage, params, tokens, flops (counts, or NaN)."""
+        """One row per model: model, run, family, lineage, params, tokens, flops, covariates.
+
+        Counts are numbers, NaN where unknown; covariates are numbers if numeric, else text.
+        """
         return self._models.copy()
 
     @property
     def scores(self) -> pd.DataFrame:
-        """One row a score: model, benchmark, score in [0, 1], n_items and chance (or NaN)."""
+        """One row per score: model, benchmark, score in [0, 1], n_items and chance (or NaN)."""
         return self._scores.copy()
 
     @property
     def losses(self) -> pd.DataFrame:
-        """One row a loss: model, domain, loss, unit ("nats/token" or "bits/byte")."""
+        """One row per loss: model, domain, loss, unit ("nats/token" or "bits/byte")."""
         return self._losses.copy()
 
     @property
     def mixtures(self) -> pd.DataFrame:
-        """One row a model and source: model, source, weight in [0, 1]; none where it is unknown."""
+        """One row per model and source: model, source, weight in [0, 1]; none where unknown."""
         return self._mixtures.copy()
 
     @property
@@ -224,7 +134,7 @@ class Observations:
         benchmarks: Names = None,
         domains: Names = None,
     ) -> Observations:
-        """Keep what bears all the given names; a model stays even where none of its scores does.
+        """Keep the rows that match every argument; a selected model stays even without scores.
 
         Raises:
             ObservationsError: a name is unknown, or no model is left.
@@ -239,7 +149,7 @@ class Observations:
         benchmarks: Names = None,
         domains: Names = None,
     ) -> Observations:
-        """Leave out what bears any of the given names, models with all that is known of them.
+        """Drop the rows that match any argument; a dropped model takes all its rows with it.
 
         Raises:
             ObservationsError: a name is unknown, or no model is left.
@@ -261,26 +171,29 @@ class Observations:
             )
         others = (scores, losses, self._mixtures)
         left = [frame[frame["model"].isin(rows["model"])] for frame in others]
-        return self._of(frame.reset_index(drop=True) for frame in (rows, *left))
+        tables = (frame.reset_index(drop=True) for frame in (rows, *left))
+        return self._of(tables, self._covariates)
 
     def to_wide(self) -> pd.DataFrame:
-        """Return one row a model, one column a benchmark, NaN where there is no score.
+        """Return one row per model and one column per benchmark, NaN where there is no score.
 
-        The inverse of `from_wide` with every column named; n_items, chance, losses and mixtures
-        have no place in a wide table.
+        `from_wide` inverts it if every column and covariate is named. A wide table has no place
+        for n_items, chance, losses and mixtures.
         """
         cells = self._scores.pivot(index="model", columns="benchmark", values="score")
         cells = cells.reindex(index=self._models["model"], columns=list(self.benchmarks))
         return pd.concat([self.models, cells.reset_index(drop=True)], axis=1)
 
     def __eq__(self, other: object) -> bool:
-        """Whether both hold the same rows in the same order."""
+        """Whether both have the same rows in the same order, and the same covariates."""
         if not isinstance(other, Observations):
             return NotImplemented
-        return all(getattr(self, f"_{kind}").equals(getattr(other, f"_{kind}")) for kind in COLUMNS)
+        return self._covariates == other._covariates and all(
+            getattr(self, f"_{kind}").equals(getattr(other, f"_{kind}")) for kind in COLUMNS
+        )
 
     def __repr__(self) -> str:
-        """Return the counts of models, families, scores, losses and mixtures in one line."""
+        """Return counts of rows and labels, and the names of the covariates, in one line."""
         families = plural(len(self.families), "family", "families")
         parts = [f"{plural(len(self._models), 'model')} of {families}"]
         if len(self._scores):
@@ -295,13 +208,16 @@ class Observations:
         unknown = int(self._models["tokens"].isna().sum())
         if unknown:
             parts.append(f"tokens unknown for {unknown}")
+        if self._covariates:
+            names = ", ".join(covariate.name for covariate in self._covariates)
+            parts.append(f"{plural(len(self._covariates), 'covariate')}: {names}")
         return f"Observations({'; '.join(parts)})"
 
 
 def _selected(
     frame: pd.DataFrame, column: str, names: Names, keep: bool, known: Collection[str] = ()
 ) -> pd.DataFrame:
-    """Return the rows whose `column` is (or is not) among `names`; all where none are given."""
+    """Return the rows whose `column` is (or is not) among `names`; all rows if names is None."""
     if names is None:
         return frame
     wanted = [names] if isinstance(names, str) else [str(name) for name in names]
@@ -309,7 +225,7 @@ def _selected(
     unknown = [name for name in wanted if name not in known]
     if unknown:
         raise ObservationsError(
-            f"expected names of the column {column!r}, got {quoted(unknown)}, which no row bears"
-            + (suggestion(unknown[0], known) or f": these are known: {quoted(known)}")
+            f"expected names in the column {column!r}, got {quoted(unknown)}, which no row has"
+            + (suggestion(unknown[0], known) or f": the known names are {quoted(known)}")
         )
     return frame[frame[column].isin(wanted) == keep]

@@ -1,4 +1,4 @@
-"""From what a caller has, wide or long, a file or a frame, to the tables that are validated."""
+"""Reading the caller's tables, wide or long, files or frames, into tables to be validated."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any, Literal, TypeAlias
 
 import pandas as pd
 
+from scalebayes.data.covariates import Covariate
 from scalebayes.data.csv_files import read_csv
-from scalebayes.data.schema import COLUMNS, OPTIONAL, quoted, suggestion
+from scalebayes.data.schema import COLUMNS, OPTIONAL, columns_of, quoted, suggestion
 from scalebayes.data.validation import ObservationsError, Table, names, plural
 
 Source: TypeAlias = pd.DataFrame | str | os.PathLike[str]
@@ -32,22 +33,24 @@ def wide_tables(
     chance: Mapping[str, float],
     items: Mapping[str, float],
     extra: Extra,
+    covariates: tuple[Covariate, ...] = (),
 ) -> tuple[Table, ...]:
-    """Return the tables of one with a row a model and a column a benchmark.
+    """Return the long tables in a wide one, with a row per model and a column per benchmark.
 
-    The scores go benchmark by benchmark, so that the order of first appearance is the caller's
-    order whichever models are left out later.
+    Scores are sorted by benchmark, so that benchmarks keep the caller's order of first appearance
+    whichever models are left out later.
 
     Args:
         table: a DataFrame or a CSV file.
-        columns: our names of the columns of models -> the caller's.
-        benchmarks: the columns that hold scores.
-        losses: domain -> the column that holds its losses, and their unit.
-        mixtures: source -> the column that holds its weights.
-        units: column -> factor to a count.
+        columns: our name of a column of models -> the caller's.
+        benchmarks: the columns of scores.
+        losses: domain -> its column of losses, and their unit.
+        mixtures: source -> its column of weights.
+        units: column -> the factor that gives counts.
         chance: benchmark -> chance level.
         items: benchmark -> number of items.
-        extra: "ignore" leaves out the columns that are not named.
+        extra: "ignore" leaves out columns that no argument names.
+        covariates: the declared covariates of models.
 
     Raises:
         ObservationsError: a column is missing, unknown or named twice.
@@ -55,17 +58,19 @@ def wide_tables(
     frame, source = _opened(table)
     benchmarks = [benchmarks] if isinstance(benchmarks, str) else list(benchmarks)
     domains = {domain: column for domain, (column, _) in losses.items()}
-    held = [*benchmarks, *domains.values(), *mixtures.values()]
+    own = [covariate.name for covariate in covariates]
+    held = [*benchmarks, *domains.values(), *mixtures.values(), *own]
     named = {**columns, **{name: name for name in benchmarks}}
     named |= {f"loss on {domain}": column for domain, column in domains.items()}
     _require(frame, named | {f"weight of {s}": column for s, column in mixtures.items()}, source)
+    _require_covariates(frame, own, source, "table")
     wanted = [*columns.values(), *held]
-    remedy = "name it in benchmarks=[...], losses={...} or mixtures={...}"
+    remedy = "name it in benchmarks=[...], losses={...}, mixtures={...} or covariates={...}"
     _refuse_extra(frame, wanted, source, extra, remedy)
     if twice := list(dict.fromkeys(name for name in held if wanted.count(name) > 1)):
         raise ObservationsError(
-            f"expected each benchmark once and apart from the other columns, got {quoted(twice)} "
-            "twice: name a column for one purpose"
+            f"expected each benchmark once and apart from the other columns and covariates, "
+            f"got {quoted(twice)} twice: name a column for one purpose"
         )
     for argument, levels in (("chance", chance), ("items", items)):
         for name in levels:
@@ -76,8 +81,9 @@ def wide_tables(
                 )
 
     models = pd.DataFrame({ours: frame[theirs] for ours, theirs in columns.items()})
+    models = models.assign(**{name: frame[name] for name in own})
     factors = _factors(units)
-    tables = [Table("models", models, source, columns, factors)]
+    tables = [Table("models", models, source, columns, factors, covariates=covariates)]
     given: dict[str, tuple[Mapping[str, str], dict[str, Mapping[str, Any]]]] = {
         "scores": ({name: name for name in benchmarks}, {"n_items": items, "chance": chance}),
         "losses": (domains, {"unit": {domain: unit for domain, (_, unit) in losses.items()}}),
@@ -97,7 +103,7 @@ def _stacked(
     cells: Mapping[str, str],
     facts: Mapping[str, Mapping[str, Any]],
 ) -> pd.DataFrame:
-    """Return one row a filled cell, column by column; of a mixture, all cells where one is."""
+    """Return one row per filled cell, column by column; a mixture with one filled cell has all."""
     _, label, value, *_ = COLUMNS[kind]
     filled = {column: names(frame[column]).notna() for column in cells.values()}
     if kind == "mixtures" and cells:
@@ -117,8 +123,9 @@ def long_table(
     *,
     units: Mapping[str, float] | None = None,
     extra: Extra = "error",
+    covariates: tuple[Covariate, ...] = (),
 ) -> Table:
-    """Return a table that bears our column names already; one without rows where none is given.
+    """Return a table with our column names; a table without rows if None is given.
 
     Raises:
         ObservationsError: a column is missing or unknown.
@@ -127,14 +134,25 @@ def long_table(
         return Table(kind, pd.DataFrame(columns=COLUMNS[kind]))
     frame, source = _opened(table)
     _require(frame, {name: name for name in COLUMNS[kind] if name not in OPTIONAL}, source, kind)
-    _refuse_extra(frame, COLUMNS[kind], source, extra, f"name it as the {kind} do")
-    return Table(kind, frame, source, units=_factors(units))
+    own = [covariate.name for covariate in covariates]
+    remedy = f"name it as the {kind} do"
+    if kind == "models":
+        _require_covariates(frame, own, source, kind)
+        remedy += ", declare it with covariates={...}"
+    else:
+        covariates = ()
+    _refuse_extra(frame, columns_of(kind, own), source, extra, remedy, kind)
+    return Table(kind, frame, source, units=_factors(units), covariates=covariates)
 
 
 def split_table(
-    table: Source, *, units: Mapping[str, float] | None, extra: Extra
+    table: Source,
+    *,
+    units: Mapping[str, float] | None,
+    extra: Extra,
+    covariates: tuple[Covariate, ...] = (),
 ) -> tuple[Table, ...]:
-    """Return the tables of one long table whose rows repeat what belongs to the model.
+    """Return the tables joined in one long table, whose rows repeat the columns of the model.
 
     A row with a benchmark or a score is a score, a row with a domain or a loss is a loss, a row
     with a source or a weight is a share of a mixture.
@@ -144,6 +162,7 @@ def split_table(
     """
     frame, source = _opened(table)
     factors, tables = _factors(units), []
+    own = [covariate.name for covariate in covariates]
     for kind, (label, value) in {
         "models": ("model", "family"),
         "scores": ("benchmark", "score"),
@@ -158,16 +177,21 @@ def split_table(
         _require(frame, needed, source, kind)
         held = pd.concat([names(frame[column]).notna() for column in present], axis=1).any(axis=1)
         rows = frame if kind == "models" else frame[held]
-        rows = rows[[name for name in COLUMNS[kind] if name in frame]]
-        repeats: Literal["merge", "refuse"] = "merge" if kind == "models" else "refuse"
-        tables.append(Table(kind, rows, source, units=factors, repeats=repeats))
-    every = dict.fromkeys(name for kind in COLUMNS for name in COLUMNS[kind])
-    _refuse_extra(frame, every, source, extra, "name it as these tables do")
+        rows = rows[[name for name in columns_of(kind, own) if name in frame]]
+        if kind == "models":
+            _require_covariates(frame, own, source, kind)
+            given = Table(kind, rows, source, units=factors, repeats="merge", covariates=covariates)
+        else:
+            given = Table(kind, rows, source, units=factors)
+        tables.append(given)
+    every = dict.fromkeys(name for kind in COLUMNS for name in columns_of(kind, own))
+    remedy = "name it as these tables do, declare it with covariates={...}"
+    _refuse_extra(frame, every, source, extra, remedy)
     return tuple(tables)
 
 
 def _opened(table: Source) -> tuple[pd.DataFrame, str]:
-    """Return a table whose index names its rows, and the file's name."""
+    """Return a table whose index names its rows, and the name of its file."""
     if isinstance(table, str | os.PathLike):
         return read_csv(table), os.path.basename(table)
     if not isinstance(table, pd.DataFrame):
@@ -184,7 +208,11 @@ def _opened(table: Source) -> tuple[pd.DataFrame, str]:
 
 
 def _require(
-    frame: pd.DataFrame, columns: Mapping[str, str], source: str, kind: str = "table"
+    frame: pd.DataFrame,
+    columns: Mapping[str, str],
+    source: str,
+    kind: str = "table",
+    otherwise: str = "name the column that holds it",
 ) -> None:
     present = [str(name) for name in frame.columns]
     missing = {ours: theirs for ours, theirs in columns.items() if theirs not in present}
@@ -192,15 +220,25 @@ def _require(
         return
     ours, theirs = next(iter(missing.items()))
     remedy = suggestion(theirs, [name for name in present if name not in columns.values()])
-    remedy = remedy or f": {REMEDIES.get(ours, 'name the column that holds it')}"
+    remedy = remedy or f": {REMEDIES.get(ours, otherwise)}"
     raise ObservationsError(
         f"{source or kind}: expected {plural(len(missing), 'column')} {quoted(missing.values())}, "
         f"got {quoted(present)}{remedy}"
     )
 
 
+def _require_covariates(frame: pd.DataFrame, names: list[str], source: str, kind: str) -> None:
+    columns = {f"covariate {name}": name for name in names}
+    _require(frame, columns, source, kind, "add the column, or do not declare the covariate")
+
+
 def _refuse_extra(
-    frame: pd.DataFrame, wanted: Iterable[str], source: str, extra: Extra, remedy: str
+    frame: pd.DataFrame,
+    wanted: Iterable[str],
+    source: str,
+    extra: Extra,
+    remedy: str,
+    kind: str = "table",
 ) -> None:
     if extra not in ("error", "ignore"):
         raise ObservationsError(f"extra must be 'error' or 'ignore', got {extra!r}")
@@ -208,7 +246,7 @@ def _refuse_extra(
     unknown = [name for name in frame.columns if name not in wanted]
     if unknown and extra == "error":
         raise ObservationsError(
-            f"{source or 'table'}: expected no columns beyond {quoted(wanted)}, "
+            f"{source or kind}: expected no columns beyond {quoted(wanted)}, "
             f"got {quoted(unknown)}: {remedy}, or pass extra='ignore' to leave such columns out"
         )
 

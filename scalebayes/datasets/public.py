@@ -6,6 +6,7 @@ import pandas as pd
 
 from scalebayes.data.csv_files import locate, read
 from scalebayes.data.observations import Observations
+from scalebayes.data.schema import identity_columns
 from scalebayes.data.validation import ObservationsError
 from scalebayes.datasets.bundled import UNITS, benchmark_facts, provenance
 
@@ -84,7 +85,7 @@ def gadre() -> Observations:
     """
     losses = _read("gadre/losses.csv").rename(columns={"run": "model", "corpus": "family"})
     scores = _read("gadre/scores.csv").rename(columns={"run": "model"})
-    models = losses[["model", "family", "params", "tokens"]].drop_duplicates("model")
+    models = losses[identity_columns()].drop_duplicates("model")
     return Observations(
         models, scores, losses[["model", "domain", "loss"]].assign(unit="nats/token")
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
+import inspect
 import json
 import os
 import warnings
@@ -19,14 +21,14 @@ import pandas as pd
 
 from scalebayes.data.folds import Fold
 from scalebayes.data.schema import COLUMNS
-from scalebayes.evaluation.held_out import held_out_in_table
+from scalebayes.evaluation.heldout import held_out_in_table
 from scalebayes.evaluation.predictions import HeldOut, joined
 from scalebayes.inference.diagnostics import ConvergenceWarning
+from scalebayes.inference.draws import evenly
 from scalebayes.inference.fitting import fit as sample_posterior
-from scalebayes.inference.posterior import evenly
-from scalebayes.laws import LAWS
-from scalebayes.model.design import Reference
-from scalebayes.model.law import from_specification, specification
+from scalebayes.inference.sampling import sampler_specification
+from scalebayes.model.reference import Reference
+from scalebayes.model.specification import specification
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -67,7 +69,7 @@ def cross_validate(
             `joblib.parallel_config(backend="dask")` the folds are sent to its workers.
         progress: Called with the number of finished folds and the number of all folds, at the start and
             after each fold. A backend that returns all folds at once, such as Dask, calls it only at the end.
-        **settings: Other arguments of `fit`, such as draws and chains.
+        **settings: Other arguments of `fit`, such as sampler.
 
     Returns:
         The predictions of all folds, with at most `MAX_KEPT_DRAWS` draws: scores, where folds hold out any,
@@ -81,13 +83,13 @@ def cross_validate(
         raise ValueError(
             "expected at least one fold, got none: no family has a model larger than those that stay"
         )
-    law_json = json.dumps(specification(law))
     tables = [getattr(observations, kind).to_csv(index=False) for kind in COLUMNS]
-    more = {k: v.to_dict() if isinstance(v, Reference) else v for k, v in settings.items()}
-    about = json.dumps([law_json, tables, seed, more, _code()])
+    about = json.dumps(
+        [specification(law), _own_code(law), tables, seed, _plain(settings), _code()]
+    )
     run = functools.partial(
         _of_fold,
-        law_json,
+        law,
         observations,
         seed,
         settings,
@@ -127,8 +129,24 @@ def _code() -> list[str]:
     return [code, *(version(name) for name in ("jax", "numpyro"))]
 
 
+def _own_code(law: Law) -> list[str]:
+    """The source of a law's classes that are not of this package, as far as it can be read."""
+    found = []
+    for cls in type(law).__mro__:
+        if not cls.__module__.startswith(("scalebayes.", "builtins")):
+            with contextlib.suppress(OSError, TypeError):
+                found.append(inspect.getsource(cls))
+    return found
+
+
+def _plain(settings: dict[str, Any]) -> dict[str, Any]:
+    """Other arguments of `fit` as JSON-ready values."""
+    plain = {"reference": Reference.to_dict, "sampler": sampler_specification}
+    return {k: plain[k](v) if k in plain and v is not None else v for k, v in settings.items()}
+
+
 def _of_fold(
-    law_json: str,
+    law: Law,
     observations: Observations,
     seed: int,
     settings: dict[str, Any],
@@ -143,7 +161,6 @@ def _of_fold(
         path = folder / f"{hashlib.sha256(about.encode()).hexdigest()[:24]}.npz"
         if (found := _read(path)) is not None:
             return found
-    law = from_specification(json.loads(law_json), LAWS)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         fit = sample_posterior(

@@ -15,7 +15,6 @@ from scalebayes.data.folds import (
     larger,
     whole_models,
 )
-from scalebayes.data.observations import Observations
 from scalebayes.evaluation.leave_one_out import by_importance
 from scalebayes.evaluation.refits import by_refits, has_losses, refitter
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from scalebayes.data.observations import Observations
     from scalebayes.evaluation.pieces import Pieces
     from scalebayes.inference.posterior import Fit
 
@@ -84,7 +84,7 @@ def seen_alone(fit: Fit) -> Observations:
     models = whole_models(fit.held_out)
     own = own.without(models=models) if models else own
     kept = own.scores[~hidden(own.scores, fit.held_out)]
-    return Observations(own.models, kept, own.losses, own.mixtures)
+    return own.with_tables(scores=kept)
 
 
 def _labels(folds: Sequence[Fold], observations: Observations) -> pd.DataFrame:

@@ -47,7 +47,7 @@ def by_importance(
     Raises:
         ValueError: If the fit was made in stages.
     """
-    if fit.provenance["staged"]:
+    if not fit.sampler.joint:
         raise ValueError(
             "a fit in stages has no posterior to leave single scores out of: compare by larger, family "
             "or model"

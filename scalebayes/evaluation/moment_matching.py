@@ -11,8 +11,6 @@ References:
 
 from __future__ import annotations
 
-import functools
-import json
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -22,10 +20,8 @@ from numpyro import handlers
 from numpyro.infer.util import constrain_fn, potential_energy, unconstrain_fn
 
 from scalebayes.evaluation.importance_sampling import LeftOut, smoothed, weighted
-from scalebayes.inference.compilation import over_draws
-from scalebayes.inference.nuts import site_shapes
-from scalebayes.laws import LAWS
-from scalebayes.model.law import from_specification, specification
+from scalebayes.inference.compilation import compiled
+from scalebayes.inference.sampling import site_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,9 +57,9 @@ def matched(
         log_lik: Log likelihood of each of them at each draw, shape (sample, piece).
         reff: Effective sample size of the draws divided by their number, shape (piece,).
     """
-    flat, density = _programs(json.dumps(specification(fit.law)), by)
+    flat, density = _flattener(fit.law), _density(fit.law, by)
     rows = np.flatnonzero(fit.design.observed) if by == "score" else np.arange(len(fit.design.run))
-    with jax.enable_x64(fit.provenance["settings"]["x64"]):
+    with jax.enable_x64(fit.x64):
         z = np.asarray(flat(fit.draws(), fit.design))
         log_prob = np.asarray(density(z, 0, fit.design)[0])
 
@@ -157,16 +153,22 @@ def _about(law: Law, design: Design, by: str, at: int) -> np.ndarray:
     return np.concatenate(found).astype(int) if found else np.arange(start)
 
 
-@functools.lru_cache(maxsize=16)
-def _programs(law_json: str, by: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Compiled functions: from draws to unconstrained vectors, and from these to log densities.
-
-    The densities are that of the posterior, up to a constant, and that of one score or model.
-    """
-    law = from_specification(json.loads(law_json), LAWS)
+@compiled(1)
+def _flattener(law: Law) -> Callable[..., Any]:
+    """Compiled function from draws to unconstrained vectors."""
 
     def flat(values: dict[str, Any], design: Design) -> Any:
         return ravel_pytree(unconstrain_fn(law, (design,), {}, values))[0]
+
+    return flat
+
+
+@compiled(1)
+def _density(law: Law, by: str) -> Callable[..., Any]:
+    """Compiled function from unconstrained vectors to log densities.
+
+    They are that of the posterior, up to a constant, and that of one score or model.
+    """
 
     def density(z: Any, at: Any, design: Design) -> tuple[Any, Any]:
         zeros = {k: np.zeros(shape, z.dtype) for k, shape in site_shapes(law, design).items()}
@@ -177,4 +179,4 @@ def _programs(law_json: str, by: str) -> tuple[Callable[..., Any], Callable[...,
         of = score["fn"].pointwise if by == "score" else score["fn"].of_models
         return log_prob, of(score["value"])[at]
 
-    return over_draws(flat, 1), over_draws(density, 1)
+    return density

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy.special import logsumexp
 
 from scalebayes.data.schema import quoted
-from scalebayes.inference.posterior import evenly, shares
+from scalebayes.inference.draws import evenly, shares
 from scalebayes.prediction.designs import CELL
 
 if TYPE_CHECKING:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +12,7 @@ from numpyro import handlers
 from scalebayes.evaluation.bridge import effective_draws, log_evidence
 from scalebayes.evaluation.cross_validation import cross_validate
 from scalebayes.evaluation.pieces import MAX_MCSE, Pieces
-from scalebayes.inference.compilation import over_draws
-from scalebayes.laws import LAWS
-from scalebayes.model.law import from_specification, specification
+from scalebayes.inference.compilation import compiled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,6 +25,7 @@ if TYPE_CHECKING:
     from scalebayes.evaluation.predictions import HeldOut
     from scalebayes.inference.posterior import Fit
     from scalebayes.model.design import Design
+    from scalebayes.model.law import Law
 
     Refit = Callable[[Sequence[Fold], np.ndarray | None], HeldOut]
 
@@ -57,7 +54,7 @@ def refitter(
     def again(folds: Sequence[Fold], log_density: np.ndarray | None = None) -> HeldOut:
         held = cross_validate(
             fit.law, observations, folds, folder=folder, jobs=jobs, progress=progress,
-            staged=fit.provenance["staged"], **fit.provenance["settings"],
+            seed=fit.seed, sampler=fit.sampler,
         )  # fmt: skip
         if has_losses(fit):
             return held
@@ -107,20 +104,19 @@ def densities(fit: Fit, folds: Sequence[Fold]) -> np.ndarray:
 
 def joint_of_models(fit: Fit) -> np.ndarray:
     """Joint log density of each model's scores at each draw, shape (chain, draw, model)."""
-    run = _of_models(json.dumps(specification(fit.law)))
+    run = _of_models(fit.law)
     sizes = fit.tree["posterior"].sizes
-    with jax.enable_x64(fit.provenance["settings"]["x64"]):
+    with jax.enable_x64(fit.x64):
         return np.asarray(run(fit.draws(), fit.design)).reshape(sizes["chain"], sizes["draw"], -1)
 
 
-@functools.lru_cache(maxsize=16)
-def _of_models(law_json: str) -> Callable[..., Any]:
+@compiled(1)
+def _of_models(law: Law) -> Callable[..., Any]:
     """Compiled: draws and a design to the joint log density of each model's scores."""
-    law = from_specification(json.loads(law_json), LAWS)
 
     def one(values: dict[str, Any], design: Design) -> Any:
         model = handlers.substitute(handlers.seed(law, 0), values)
         site = handlers.trace(model).get_trace(design)["score"]
         return site["fn"].of_models(design.score)
 
-    return over_draws(one, 1)
+    return one

@@ -11,8 +11,8 @@ import scoringrules
 from arviz_stats.ecdf_utils import ecdf_pit
 
 from scalebayes.evaluation.predictions import PLURAL
-from scalebayes.inference.posterior import evenly
-from scalebayes.prediction.predict import summary
+from scalebayes.inference.draws import evenly
+from scalebayes.prediction.predictive import summary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

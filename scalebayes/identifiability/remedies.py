@@ -42,6 +42,7 @@ class Seen(NamedTuple):
         domains: Loss domains that were seen.
         mixtures: How many different mixtures the seen models have.
         skills: Number of skills of the law, zero where it has none.
+        constant: Covariates of the law that are the same for all seen models.
     """
 
     models: pd.DataFrame
@@ -49,6 +50,7 @@ class Seen(NamedTuple):
     domains: int
     mixtures: int
     skills: int
+    constant: tuple[str, ...]
 
     @classmethod
     def by(cls, fit: Fit) -> Seen:
@@ -63,7 +65,10 @@ class Seen(NamedTuple):
             share=scores[["benchmark"]].assign(share=(scores["score"] - chance) / (1 - chance)),
             domains=losses["domain"].nunique(),
             mixtures=len(wide.round(2).drop_duplicates()),
-            skills=int(getattr(fit.law, "skills", 0)),
+            constant=tuple(
+                name for name in fit.law.covariates if fit.seen_models[name].nunique() < 2
+            ),
+            skills=len(fit.law.coords().get("skill", ())),
         )
 
     def families_with_two(self, column: str) -> int:
@@ -181,6 +186,10 @@ def _mixtures(seen: Seen, at: Sequence[str]) -> Reason:
     return f"there are only {n} different mixtures" if n < FEW_FAMILIES else None
 
 
+def _covariates(seen: Seen, at: Sequence[str]) -> Reason:
+    return f"{listed(list(seen.constant))} is the same for all models" if seen.constant else None
+
+
 def _tokens(seen: Seen, at: Sequence[str]) -> Reason:
     n = int(seen.models["tokens"].isna().sum())
     return f"the token count of {plural(n, 'model')} is not given"
@@ -214,6 +223,7 @@ NEEDS = {
     "domains": Need(_domains, "add losses on further domains"),
     "checkpoints": Need(_checkpoints, "add checkpoints of the same runs"),
     "mixtures": Need(_mixtures, "add models trained on other mixtures"),
+    "covariates": Need(_covariates, "add models that differ in the covariate"),
     "token counts": Need(_tokens, "give them where they are known"),
 }
 """By what tells about a parameter."""

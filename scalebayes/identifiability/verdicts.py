@@ -25,12 +25,11 @@ from arviz_base import from_dict
 from arviz_stats import psense
 
 from scalebayes.identifiability.contraction import HALF, contraction, directions, pairs
-from scalebayes.identifiability.prior_and_posterior import side_by_side, sources
+from scalebayes.identifiability.prior_and_posterior import side_by_side
 from scalebayes.identifiability.remedies import OF_INPUT, Seen, lacking, listed, remedy
 from scalebayes.inference.diagnostics import CONSTANT
-from scalebayes.inference.posterior import evenly
-from scalebayes.model.law import describe
-from scalebayes.model.words import word
+from scalebayes.inference.draws import evenly
+from scalebayes.model.law import prior_of
 
 if TYPE_CHECKING:
     from scalebayes.identifiability.prior_and_posterior import Draws
@@ -127,7 +126,7 @@ def identifiability(fit: Fit, *, seed: int = 0) -> Identifiability:
     n_draws = len(next(iter(fit.draws().values())))
     seen = Seen.by(fit)
     draws = side_by_side(fit, seen.models, evenly(n_draws, min(DRAWS, n_draws)), seed)
-    elements = _elements(draws, fit.law)
+    elements = _elements(draws)
     inside = elements[(elements["block"] != "") & elements["judged"]]
     tables = [
         directions(
@@ -153,13 +152,13 @@ def identifiability(fit: Fit, *, seed: int = 0) -> Identifiability:
     )
 
 
-def _elements(draws: Draws, law: Law) -> pd.DataFrame:
+def _elements(draws: Draws) -> pd.DataFrame:
     """The table of single parameters."""
     sd = draws.prior.std(axis=0, ddof=1)
     table = draws.elements.assign(
         need=[
-            OF_INPUT.get(own, own) if (need := word(law, site).need) == "inputs" else need
-            for site, own in zip(draws.elements["site"], draws.elements["input"], strict=True)
+            OF_INPUT.get(own, own) if need == "inputs" else need
+            for need, own in zip(draws.elements["need"], draws.elements["input"], strict=True)
         ],
         contraction=np.where(
             draws.elements["judged"], contraction(draws.prior, draws.posterior), np.nan
@@ -187,9 +186,9 @@ def _sensitivities(draws: Draws) -> dict[str, np.ndarray]:
     """Prior and likelihood sensitivity of every parameter; NaN for effects of families and models."""
     found = {k: np.full(len(draws.elements), np.nan) for k in ("prior", "likelihood")}
     varies = np.ptp(draws.posterior, axis=0) > CONSTANT  # the angle of a single skill does not
-    for site, own in draws.elements[~draws.elements["local"]].groupby("site", sort=False):
+    for _, own in draws.elements[~draws.elements["local"]].groupby("site", sort=False):
         at = own.index[varies[own.index]]
-        known = [draws.log_prior[k] for k in sources(str(site)) if k in draws.log_prior]
+        known = [draws.log_prior[k] for k in own["sampled"].iloc[0]]
         log_prior = np.sum(known, axis=0)
         for component, density in (("prior", log_prior), ("likelihood", draws.log_likelihood)):
             found[component][own.index] = 0.0
@@ -209,7 +208,7 @@ def _group(elements: pd.DataFrame, law: Law, seen: Seen) -> dict[str, Any]:
     counts = elements["verdict"].value_counts()
     verdict = max(counts.index, key=lambda v: (counts[v], (*VERDICTS, NOT_JUDGED).index(v)))
     worst = elements.sort_values("contraction", kind="stable").iloc[0]
-    phrase = word(law, first["site"]).phrase
+    phrase = first["phrase"]
     return {
         "group": first["group"],
         "phrase": f"{phrase}: {first['input'].replace('_', ' ')}" if first["input"] else phrase,
@@ -246,5 +245,4 @@ def _remedy(elements: pd.DataFrame, law: Law, seen: Seen) -> str:
 
 
 def _prior(site: str, law: Law) -> str:
-    prior = getattr(law, site, None)
-    return "" if prior is None else f" {describe(prior)}"
+    return f" {described}" if (described := prior_of(law, site)) else ""

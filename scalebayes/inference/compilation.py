@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,35 @@ import platformdirs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from scalebayes.model.law import Law
+
+MAX_PROGRAMS = 16
+"""Compiled programs of one kind that are kept at a time."""
+
+
+def compiled(
+    n_mapped: int, *, optimised: bool = True
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorate a function of a law, and of options, that makes a function of one draw.
+
+    The decorated function returns that function compiled for all draws. Laws are values: equal laws with equal
+    options share one program.
+
+    Args:
+        n_mapped: How many of the first arguments of the function of one draw have a leading dimension of draws.
+        optimised: As in `over_draws`.
+    """
+
+    def decorate(build: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.lru_cache(maxsize=MAX_PROGRAMS)
+        @functools.wraps(build)
+        def program(law: Law, *options: Any) -> Callable[..., Any]:
+            return over_draws(build(law, *options), n_mapped, optimised=optimised)
+
+        return program
+
+    return decorate
 
 
 def over_draws(

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 from arviz_stats import bfmi, ess, rhat
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MAX_RHAT = 1.01
 MIN_ESS = 400
@@ -63,37 +67,37 @@ class Verdict:
         return "\n".join([f"{head}: {figures}", *self.failures])
 
 
-def _identified(posterior: xr.Dataset) -> xr.Dataset:
+def _identified(posterior: xr.Dataset, expected: Sequence[str]) -> xr.Dataset:
     """Expected scores and losses side by side, without those that are the same at every draw.
 
     A score far below the threshold of emergence is: it is the chance level, whatever the parameters.
     """
-    found = [posterior[k].to_numpy() for k in ("mu", "log_L") if k in posterior]
+    found = [posterior[k].to_numpy() for k in expected if k in posterior]
     values = np.concatenate([v.reshape(*v.shape[:2], -1) for v in found], axis=2)
     values = values[:, :, np.ptp(values, axis=(0, 1)) > CONSTANT]
     coords = {k: posterior.coords[k] for k in ("chain", "draw")}
     return xr.Dataset({"expected": (("chain", "draw", "value"), values)}, coords)
 
 
-def check(tree: xr.DataTree, max_tree_depth: int) -> Verdict:
+def check(tree: xr.DataTree, expected: Sequence[str]) -> Verdict:
     """Check the draws of a fit.
 
-    R-hat and ESS are judged on what the data identify: the expected scores `mu`, and the expected
-    losses `log_L` of a law that has them. Loadings and skills are known only up to a rotation, so that
+    R-hat and ESS are judged on what the data identify: the expected scores, and the expected losses of a
+    law that has them. Loadings and skills are known only up to a rotation, so that
     chains may differ in them and agree in all they say.
 
     Args:
         tree: The fit's DataTree.
-        max_tree_depth: The sampler's largest tree depth.
+        expected: Names of the sites with the expected scores and losses.
     """
-    identified = _identified(tree["posterior"].to_dataset())
+    identified = _identified(tree["posterior"].to_dataset(), expected)
     stats = tree["sample_stats"].to_dataset()
     n_chains = stats.sizes["chain"]
     worst_rhat = float(rhat(identified)["expected"].max()) if n_chains > 1 else float("nan")
     bulk = float(ess(identified, method="bulk")["expected"].min())
     tail = float(ess(identified, method="tail")["expected"].min())
     divergences = int(stats["diverging"].sum())
-    saturated = int((stats["tree_depth"] >= max_tree_depth).sum())
+    saturated = int(stats["reached_max_treedepth"].sum())
     energy = float(np.min(bfmi(tree)["energy"].to_numpy()))
     failures = []
     if n_chains == 1:
@@ -115,7 +119,7 @@ def check(tree: xr.DataTree, max_tree_depth: int) -> Verdict:
         )
     if saturated:
         failures.append(
-            f"{saturated} trajectories were cut at depth {max_tree_depth}: sampling is slow, not "
+            f"{saturated} trajectories were cut at the largest tree depth: sampling is slow, not "
             "biased; raise max_tree_depth, or lengthen warmup"
         )
     if energy < MIN_EBFMI:

@@ -1,4 +1,4 @@
-"""Chains: NUTS on a law and a design, all chains adapting together.
+"""NUTS on a law and a design, all chains adapting together.
 
 NumPyro's kernel does the sampling. Two things are ours. Data and mask are arguments of the compiled
 program, so that one compilation serves every fit of a law to tables of one shape. And at the end of
@@ -11,10 +11,10 @@ After it they also share one step size.
 from __future__ import annotations
 
 import functools
-import json
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -25,51 +25,106 @@ from numpyro.infer import NUTS
 from numpyro.infer.hmc_util import build_adaptation_schedule
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from scipy.linalg import solve_triangular
 
-from scalebayes.laws import LAWS
+from scalebayes.inference.compilation import MAX_PROGRAMS
+from scalebayes.inference.metric import with_one_mass, with_one_step_size
+from scalebayes.inference.sampling import Sampled, site_shapes
 from scalebayes.model.effects import local_dim
-from scalebayes.model.law import from_specification, specification
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from scalebayes.inference.fitting import Settings
     from scalebayes.model.design import Design
     from scalebayes.model.law import Law
 
 CHUNK = 50
 """Iterations between two visits to Python: often enough for a progress bar, seldom enough to be free."""
 
-FEW = 4
-"""So many families have effects whose correlations are learned like those of population parameters."""
+MAX_DENSE_FAMILIES = 4
+"""Up to so many families have effects whose correlations are learned like those of population parameters."""
 
 WARMUP_TREE_DEPTH = 7
 """Largest tree depth of the warmup, where deep trees with a step size not yet adapted are wasted."""
 
 
-def sample_chains(law: Law, design: Design, settings: Settings, progress: bool) -> dict[str, Any]:
-    """Run the chains.
+@dataclass(frozen=True)
+class Nuts:
+    """The No-U-Turn Sampler, with one metric for all chains.
 
-    Returns:
-        Unconstrained draws `z` by site, and sampler statistics; every array has leading dimensions
-        (chain, draw).
+    Attributes:
+        draws: Draws kept per chain.
+        warmup: Iterations per chain that adapt step size and mass matrix, not kept.
+        chains: Number of chains.
+        target_accept: Mean acceptance probability that the step size is adapted to.
+        max_tree_depth: Trajectories have at most 2**max_tree_depth steps.
+        x64: Whether to compute in double precision. Single precision is for a GPU.
+        chain_method: `threads`, one chain a core, `vectorized`, all in one program (on a GPU only), or
+            `auto`: threads on a CPU.
+
+    Raises:
+        ValueError: If a setting is out of range.
+
+    Example:
+        >>> Nuts(draws=500).warmup
+        1000
     """
+
+    draws: int = 1000
+    warmup: int = 1000
+    chains: int = 4
+    target_accept: float = 0.9
+    max_tree_depth: int = 10
+    x64: bool = True
+    chain_method: Literal["auto", "threads", "vectorized"] = "auto"
+
+    @property
+    def joint(self) -> bool:
+        """The draws are of the posterior given all data at once."""
+        return True
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be sampled."""
+        for name in ("draws", "warmup", "chains", "max_tree_depth"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be a whole number of at least 1, but is {value!r}")
+        if not 0 < self.target_accept < 1:
+            raise ValueError(f"target_accept must lie between 0 and 1, but is {self.target_accept}")
+        if self.chain_method not in ("auto", "threads", "vectorized"):
+            raise ValueError(
+                f"chain_method must be auto, threads or vectorized, but is {self.chain_method!r}"
+            )
+
+    def sample(self, law: Law, design: Design, *, seed: int, progress: bool) -> Sampled:
+        """Run the chains; see `Sampler.sample`.
+
+        Raises:
+            ValueError: If vectorized chains are asked of a CPU.
+        """
+        if self.chain_method == "vectorized" and jax.default_backend() == "cpu":
+            raise ValueError(
+                "vectorized chains are for a GPU, on a CPU they can wait for one another: leave out chain_method"
+            )
+        return run_chains(law, design, self, seed, progress)
+
+
+def run_chains(law: Law, design: Design, settings: Nuts, seed: int, progress: bool) -> Sampled:
+    """Run the chains of `Nuts.sample`."""
     vectorized = settings.chain_method == "vectorized" or (
         settings.chain_method == "auto" and jax.default_backend() != "cpu"
     )
     axis = 1 if vectorized else 0
     shapes = site_shapes(law, design)
-    start, advance = _compiled(
+    start, advance = compiled_chain(
         vectorized,
-        json.dumps(specification(law)),
+        law,
         settings.warmup,
         settings.target_accept,
         settings.max_tree_depth,
         tuple(sorted(dense_sites(law, design, shapes))),
     )
-    keys = jax.random.split(jax.random.key(settings.seed), settings.chains)
-    rng = np.random.default_rng(settings.seed)  # a compiled generator for each site takes longer
+    keys = jax.random.split(jax.random.key(seed), settings.chains)
+    rng = np.random.default_rng(seed)  # a compiled generator for each site takes longer
     shift = {
         name: rng.uniform(-1.0, 1.0, (settings.chains, *shape)) for name, shape in shapes.items()
     }
@@ -77,7 +132,7 @@ def sample_chains(law: Law, design: Design, settings: Settings, progress: bool) 
     if not vectorized:
         runs = [(key, {k: v[i] for k, v in shift.items()}) for i, key in enumerate(keys)]
     windows = build_adaptation_schedule(settings.warmup)
-    even = getattr(law, "even", ())
+    even = [name for name, declared in law.sites.items() if declared.even and name in shapes]
 
     with (
         Progress(
@@ -113,95 +168,17 @@ def sample_chains(law: Law, design: Design, settings: Settings, progress: bool) 
             states, kept = zip(*pool.map(run, states, [length] * len(runs)), strict=True)
             if 0 < number < len(windows) - 1:  # where each chain has just adapted its own
                 z = _joined(kept, vectorized)["z"]
-                states = _with_one_mass(states, z, law.reflection(design), even)
-        states = _with_one_step_size(states)
+                states = with_one_mass(states, z, law.reflection(design), even)
+        states = with_one_step_size(states)
         _, kept = zip(*pool.map(run, states, [settings.draws] * len(runs)), strict=True)
-    return _joined(kept, vectorized)
+    found = _joined(kept, vectorized)
+    depth = np.floor(np.log2(found["n_steps"])).astype(int) + 1
+    return Sampled(saturated=depth >= settings.max_tree_depth, **found)
 
 
 def _joined(kept: tuple[dict[str, Any], ...], vectorized: bool) -> dict[str, Any]:
     """Draws of all chains, each array with leading dimensions (chain, draw)."""
     return kept[0] if vectorized else jax.tree.map(lambda *v: np.stack(v), *kept)
-
-
-def _mirrored(
-    z: dict[str, np.ndarray], reflection: dict[str, np.ndarray], even: Sequence[str]
-) -> list[dict[str, np.ndarray]]:
-    """For each chain, signs (chain, 1, ...) by site that bring all chains to its side of each mirror."""
-    n_chain = len(next(iter(z.values())))
-    overlap = np.zeros((n_chain, n_chain))  # of the means of the chains, where the reflection acts
-    for name, sign in reflection.items():
-        mean = (z[name].mean(axis=1) * (sign < 0)).reshape(n_chain, -1)
-        overlap += mean @ mean.T
-    side = {name: np.where(z[name].mean(axis=1, keepdims=True) < 0, -1.0, 1.0) for name in even}
-    return [
-        {
-            name: np.where((row < 0).reshape(-1, 1, *[1] * sign.ndim), sign, 1.0)
-            for name, sign in reflection.items()
-        }
-        | {name: own * own[chain] for name, own in side.items()}
-        for chain, row in enumerate(overlap)
-    ]
-
-
-def _with_one_mass(
-    states: Sequence[Any],
-    z: dict[str, np.ndarray],
-    reflection: dict[str, np.ndarray],
-    even: Sequence[str] = (),
-) -> list[Any]:
-    """The states with the mass matrix that draws z (chain, draw, ...) of all chains suggest."""
-    masses = [_mass(states[0].adapt_state, z, signs) for signs in _mirrored(z, reflection, even)]
-    if states[0].adapt_state.step_size.ndim:  # all chains in one program
-        masses = [jax.tree.map(lambda *v: np.stack(v), *masses)]
-    return [
-        state._replace(adapt_state=state.adapt_state._replace(**jax.tree.map(jnp.asarray, mass)))
-        for state, mass in zip(states, masses, strict=True)
-    ]
-
-
-def _mass(adapt: Any, z: dict[str, np.ndarray], signs: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Inverse mass matrix, root and inverse root, by block of sites, from draws times signs."""
-    parts: Any = {}, {}, {}
-    for names, old in adapt.inverse_mass_matrix.items():
-        moved = [z[name] * signs.get(name, 1.0) for name in names]
-        draws = np.concatenate([v.reshape(v.shape[0] * v.shape[1], -1) for v in moved], axis=1)
-        dense = old.ndim > adapt.step_size.ndim + 1
-        for part, value in zip(parts, _metric(draws.astype(np.float64), dense), strict=True):
-            part[names] = np.asarray(value, old.dtype)
-    names = "inverse_mass_matrix", "mass_matrix_sqrt", "mass_matrix_sqrt_inv"
-    return dict(zip(names, parts, strict=True))
-
-
-def _with_one_step_size(states: Sequence[Any]) -> list[Any]:
-    """The states with the geometric mean of their step sizes, which a short warmup tells only roughly."""
-    sizes = [np.ravel(state.adapt_state.step_size) for state in states]
-    size = np.exp(np.mean(np.log(np.concatenate(sizes))))
-    return [
-        state._replace(
-            adapt_state=state.adapt_state._replace(
-                step_size=jnp.full_like(state.adapt_state.step_size, size)
-            )
-        )
-        for state in states
-    ]
-
-
-def _metric(draws: np.ndarray, dense: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Inverse mass matrix from draws (draw, dimension), a root of the mass matrix, and its inverse.
-
-    The covariance is shrunk a little towards its diagonal, which keeps it positive definite when draws are few.
-    """
-    n, d = draws.shape
-    variance = draws.var(axis=0) + 1e-12
-    if not dense:
-        return variance, 1 / np.sqrt(variance), np.sqrt(variance)
-    keep = n / (n + 5)
-    covariance = keep * np.cov(draws.T, ddof=0).reshape(d, d)
-    covariance[np.diag_indices(d)] = variance
-    # the triangular root that NumPyro takes: root root' = inverse of the covariance
-    inverse_root = np.linalg.cholesky(covariance[::-1, ::-1])[::-1, ::-1].T
-    return covariance, solve_triangular(inverse_root, np.eye(d), lower=True), inverse_root
 
 
 def _near_prior_means(law: Law, design: Design, shift: dict[str, Any]) -> dict[str, Any]:
@@ -230,12 +207,11 @@ def _near_prior_means(law: Law, design: Design, shift: dict[str, Any]) -> dict[s
     return start
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=MAX_PROGRAMS)
 def _program(
-    law_json: str, warmup: int, target_accept: float, max_tree_depth: int, dense: tuple[str, ...]
+    law: Law, warmup: int, target_accept: float, max_tree_depth: int, dense: tuple[str, ...]
 ) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Compiled start and advance of one chain; data and mask are arguments."""
-    law = from_specification(json.loads(law_json), LAWS)
     kernel = NUTS(
         law,
         target_accept_prob=target_accept,
@@ -272,8 +248,9 @@ def _kept(state: Any) -> dict[str, Any]:
     }
 
 
-@functools.lru_cache(maxsize=16)
-def _compiled(vectorized: bool, *key: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
+@functools.lru_cache(maxsize=MAX_PROGRAMS)
+def compiled_chain(vectorized: bool, *key: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """The compiled start and advance of one chain, or of all at once; for the key see `_program`."""
     start, advance = _program(*key)
     if vectorized:
         start, advance = jax.vmap(start, (0, 0, None)), jax.vmap(advance, (0, None, None))
@@ -285,17 +262,5 @@ def dense_sites(law: Law, design: Design, shapes: Mapping[str, tuple[int, ...]])
 
     The effects of families are among them where families are few.
     """
-    learned = {None, "family"} if len(design.labels("family")) <= FEW else {None}
+    learned = {None, "family"} if len(design.labels("family")) <= MAX_DENSE_FAMILIES else {None}
     return {name for name in shapes if local_dim(law, name) in learned}
-
-
-def site_shapes(law: Law, design: Design) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the sampled sites."""
-
-    def values() -> dict[str, Any]:
-        trace = handlers.trace(handlers.seed(law, 0)).get_trace(design)
-        sites = {k: s for k, s in trace.items() if s["type"] == "sample" and not s["is_observed"]}
-        return {k: jnp.asarray(s["value"]) for k, s in sites.items()}
-
-    found = jax.eval_shape(values)  # which needs no random numbers
-    return {name: value.shape for name, value in found.items()}

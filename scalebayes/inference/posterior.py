@@ -2,34 +2,72 @@
 
 from __future__ import annotations
 
-import json
+import dataclasses
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-from arviz_base import from_dict
 
 from scalebayes.data.folds import Hidden, hidden
 from scalebayes.data.observations import Observations
-from scalebayes.data.schema import COLUMNS
-from scalebayes.inference import diagnostics
-from scalebayes.laws import LAWS
+from scalebayes.data.schema import COLUMNS, identity_columns
+from scalebayes.inference import diagnostics, files
+from scalebayes.inference.draws import evenly
+from scalebayes.inference.samplers import from_sampler_specification
 from scalebayes.model import design as designs
-from scalebayes.model.design import Design, Reference
-from scalebayes.model.law import from_specification, specification
+from scalebayes.model.design import Design
+from scalebayes.model.reference import Reference
+from scalebayes.model.specification import specification
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from scalebayes.data.covariates import Covariate
+    from scalebayes.inference.sampling import Sampler
     from scalebayes.model.law import Law
 
-SCHEMA = 2
-"""Version of the file format; `load` refuses a newer one. Files of 1 have no mixtures."""
+
+class Part(NamedTuple):
+    """One fit of an average, or a fit alone.
+
+    Attributes:
+        name: Name of the law.
+        fit: The fit.
+        weight: Its share; the weights of all parts sum to one.
+    """
+
+    name: str
+    fit: Fit
+    weight: float
+
+
+class Fitted(Protocol):
+    """What a fit and an average of fits have in common, and all that predictions and plans ask for."""
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The fits with their weights, one for a fit alone."""
+
+    @property
+    def observations(self) -> Observations:
+        """All tables that were given to `fit`, held-out scores included."""
+
+    @property
+    def seen_models(self) -> pd.DataFrame:
+        """Models of which the laws have seen a score or a loss."""
+
+    @property
+    def known_families(self) -> frozenset[str]:
+        """Families of these models."""
+
+    @property
+    def n_draws(self) -> int:
+        """Number of posterior draws of all parts together."""
+
+    def thinned(self, draws: int) -> Fitted:
+        """The same with at most so many draws of each part."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +82,7 @@ class Fit:
             observed_data, constant_data. The log likelihood of a score is given the model's other
             scores, which is what leave-one-out needs; its sum is not the joint log likelihood.
         reference: Where inputs and abilities are measured from.
-        provenance: Settings (seed and all), versions and seconds.
+        provenance: Seed, specification of the sampler, versions and seconds.
     """
 
     law: Law
@@ -53,6 +91,31 @@ class Fit:
     tree: xr.DataTree = field(repr=False)
     reference: Reference = field(repr=False)
     provenance: dict[str, Any] = field(repr=False)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The fit alone, with weight one: what an average has several of."""
+        return (Part(type(self.law).__name__, self, 1.0),)
+
+    @property
+    def seed(self) -> int:
+        """Seed of all random numbers of the fit."""
+        return int(self.provenance["seed"])
+
+    @cached_property
+    def sampler(self) -> Sampler:
+        """The sampler with its settings, for refits."""
+        return from_sampler_specification(self.provenance["sampler"])
+
+    @property
+    def x64(self) -> bool:
+        """Whether the fit was computed in double precision."""
+        return self.sampler.x64
+
+    @cached_property
+    def covariates(self) -> tuple[Covariate, ...]:
+        """Declarations of the covariates that the law uses."""
+        return tuple(self.observations.covariates[name] for name in self.law.covariates)
 
     @cached_property
     def seen(self) -> np.ndarray:
@@ -68,13 +131,18 @@ class Fit:
     def design(self) -> Design:
         """The arrays that the law saw."""
         return designs.build(
-            self.observations, self.seen, losses_seen=self.losses_seen, reference=self.reference
+            self.observations,
+            self.seen,
+            losses_seen=self.losses_seen,
+            reference=self.reference,
+            covariates=self.covariates,
         )
 
     @cached_property
     def verdict(self) -> diagnostics.Verdict:
         """Whether the draws can be believed, and what to do if not."""
-        return diagnostics.check(self.tree, self.provenance["settings"]["max_tree_depth"])
+        expected = [name for name, site in self.law.sites.items() if site.expects]
+        return diagnostics.check(self.tree, expected)
 
     @cached_property
     def seen_models(self) -> pd.DataFrame:
@@ -121,11 +189,8 @@ class Fit:
             for column in ("n_items", "chance")
         }
         lineages = models["family"].map(lineage).fillna(models["lineage"])
-        return Observations(
-            models.assign(lineage=lineages),
-            scores.assign(**filled),
-            observations.losses,
-            observations.mixtures,
+        return observations.with_tables(
+            models=models.assign(lineage=lineages), scores=scores.assign(**filled)
         )
 
     def design_of(
@@ -143,8 +208,25 @@ class Fit:
             benchmarks=self.design.labels("benchmark"),
             domains=self.design.labels("domain"),
             sources=self.design.labels("source"),
+            covariates=self.covariates,
         )
         return replace(design, chance=self.design.chance)
+
+    @property
+    def n_draws(self) -> int:
+        """Number of posterior draws in all chains together."""
+        sizes = self.tree["posterior"].sizes
+        return int(sizes["chain"] * sizes["draw"])
+
+    def thinned(self, draws: int) -> Fit:
+        """The fit with at most so many of its draws in all chains together, evenly spaced in each."""
+        sizes = self.tree["posterior"].sizes
+        rows = evenly(sizes["draw"], min(-(-draws // sizes["chain"]), sizes["draw"]))
+        groups = {
+            name: node.to_dataset().isel(draw=rows, missing_dims="ignore")
+            for name, node in self.tree.children.items()
+        }
+        return replace(self, tree=xr.DataTree.from_dict(groups))
 
     def labels(self, dim: str) -> list[str]:
         """Labels along a dimension of the posterior."""
@@ -166,201 +248,20 @@ class Fit:
             path: Where to; the file is complete or not there at all.
         """
         path = Path(path)
-        about = {
-            "schema": SCHEMA,
+        own = self.observations
+        facts = {
             "law": specification(self.law),
             "held_out": list(self.held_out),
             "reference": self.reference.to_dict(),
+            "covariates": [dataclasses.asdict(c) for c in own.covariates.values()],
             "provenance": self.provenance,
         }
-        tables = {kind: getattr(self.observations, kind).to_csv(index=False) for kind in COLUMNS}
-        groups = {name: node.to_dataset() for name, node in self.tree.children.items()}
-        groups["scalebayes"] = xr.Dataset(
-            {k: ((), v) for k, v in {"about": json.dumps(about), **tables}.items()}
-        )
-        partial = path.with_name(path.name + ".partial")
-        xr.DataTree.from_dict(groups).to_netcdf(partial, engine="h5netcdf")
-        partial.replace(path)
+        tables = {kind: getattr(own, kind).to_csv(index=False) for kind in COLUMNS}
+        files.write(path, self.tree, facts, tables)
         return path
 
 
-@dataclass(frozen=True)
-class Average:
-    """Fits of several laws to one table, whose predictions are mixed.
-
-    `predict`, `predictive_draws`, `held_out`, `trajectory` and the planning functions take it in place of a
-    fit: each law gives its share of the draws.
-
-    Attributes:
-        fits: The fit of each law to all scores that may be seen.
-        weights: Share of each law, summing to one.
-        evidence: One row a size held out: params, n_scores, and a column a law with the log of its joint
-            predictive density of them; none where the weights came from elsewhere.
-    """
-
-    fits: dict[str, Fit]
-    weights: dict[str, float]
-    evidence: pd.DataFrame | None = field(default=None, repr=False)
-
-    @property
-    def known_families(self) -> frozenset[str]:
-        """Families of which the laws have seen a score or a loss."""
-        return next(iter(self.fits.values())).known_families
-
-    @property
-    def seen_models(self) -> pd.DataFrame:
-        """Models of which the laws have seen a score or a loss."""
-        return next(iter(self.fits.values())).seen_models
-
-
 def described(observations: Observations) -> pd.DataFrame:
-    """Scores, in the order of the table, each with what tells its model from others."""
+    """Scores, in the order of the table, each with what identifies its model."""
     scores = observations.scores[["model", "benchmark", "score"]]
-    return scores.merge(observations.models[["model", "family", "params", "tokens"]])
-
-
-def parts(fit: Fit | Average) -> list[tuple[Fit, float]]:
-    """A fit, or those of an average, each with its weight."""
-    if isinstance(fit, Average):
-        return [(part, fit.weights[name]) for name, part in fit.fits.items()]
-    return [(fit, 1.0)]
-
-
-def evenly(n: int, k: int) -> np.ndarray:
-    """Positions of k of n draws, evenly spread, shape (k,)."""
-    return np.linspace(0, n - 1, k).round().astype(int)
-
-
-def thinned(fit: Fit, draws: int) -> Fit:
-    """A fit with at most so many of its draws in all chains together, evenly spaced in each."""
-    sizes = fit.tree["posterior"].sizes
-    rows = evenly(sizes["draw"], min(-(-draws // sizes["chain"]), sizes["draw"]))
-    groups = {
-        name: node.to_dataset().isel(draw=rows, missing_dims="ignore")
-        for name, node in fit.tree.children.items()
-    }
-    return replace(fit, tree=xr.DataTree.from_dict(groups))
-
-
-def shares(weights: Mapping[str, float], n_draws: Mapping[str, int]) -> dict[str, np.ndarray]:
-    """Which draws each law gives to an average: its share of the number that the first law has.
-
-    Args:
-        weights: Share of each law, summing to one.
-        n_draws: How many draws there are of each.
-    """
-    total = next(iter(n_draws.values()))
-    ends = np.round(np.cumsum([0.0, *(weights[name] for name in n_draws)]) * total).astype(int)
-    return {name: evenly(n, k) for (name, n), k in zip(n_draws.items(), np.diff(ends), strict=True)}
-
-
-def load(path: str | Path) -> Fit:
-    """Read a fit that `Fit.save` wrote.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file is truncated, is not a fit, or was written by a newer version.
-    """
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"there is no file {path}")
-    try:
-        with xr.open_datatree(path, engine="h5netcdf") as opened:
-            tree = opened.load()
-        own = {k: str(v.item()) for k, v in tree["scalebayes"].data_vars.items()}
-        about = json.loads(own["about"])
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
-        raise ValueError(
-            f"{path} is not a complete fit: it is truncated or was not written by scalebayes; "
-            "fit again, or copy the file again from where it came"
-        ) from error
-    if about["schema"] > SCHEMA:
-        raise ValueError(
-            f"{path} has schema {about['schema']}, written by a newer scalebayes; this version reads "
-            f"up to {SCHEMA}: upgrade scalebayes"
-        )
-
-    def table(kind: str) -> pd.DataFrame:
-        # an empty cell of a text column never occurs: keys may be called "NA"
-        return pd.read_csv(StringIO(own[kind]), keep_default_na=False, na_values=[""])
-
-    return Fit(
-        law=from_specification(about["law"], LAWS),
-        observations=Observations(**{kind: table(kind) for kind in COLUMNS if kind in own}),
-        held_out=tuple(h if isinstance(h, str) else tuple(h) for h in about["held_out"]),
-        tree=xr.DataTree.from_dict(
-            {k: v.to_dataset() for k, v in tree.children.items() if k != "scalebayes"}
-        ),
-        reference=Reference.from_dict(about["reference"]),
-        provenance=about["provenance"],
-    )
-
-
-def make_tree(
-    law: Law,
-    design: Design,
-    sites: Mapping[str, Mapping[str, np.ndarray]],
-    stats: Mapping[str, np.ndarray],
-) -> xr.DataTree:
-    """Arrays of a fit as a DataTree in ArviZ's schema.
-
-    Args:
-        law: The law, for its dims and labels.
-        design: The data, for their labels.
-        sites: posterior, log_likelihood and log_prior, each a dict of arrays (chain, draw, ...).
-        stats: Sampler statistics, each (chain, draw).
-    """
-    seen = {"score": np.asarray(design.observed), "loss": np.asarray(design.loss_observed)}
-
-    def names(dim: str, position: Any, what: str) -> np.ndarray:
-        return np.array(design.labels(dim), object)[np.asarray(position)[seen[what]]].astype(str)
-
-    models = names("model", design.score_model, "score")
-    benchmarks = names("benchmark", design.score_benchmark, "score")
-    coords = {dim: list(labels) for dim, labels in design.coords} | law.coords()
-    coords["quantity"] = ["params", "tokens"]
-    coords["score_obs"] = [f"{m} / {b}" for m, b in zip(models, benchmarks, strict=True)]
-    of_losses = {}
-    if "loss" in sites["log_likelihood"]:
-        of_losses = {
-            "loss_model": names("model", design.loss_model, "loss"),
-            "loss_domain": names("domain", design.loss_domain, "loss"),
-        }
-        coords["loss_obs"] = [f"{m} / {d}" for m, d in zip(*of_losses.values(), strict=True)]
-    values = {"score": design.score, "loss": np.exp(np.asarray(design.log_loss))}
-    n_steps = np.asarray(stats["n_steps"])
-    tree = from_dict(
-        {
-            "posterior": dict(sites["posterior"]),
-            "log_likelihood": {k: v[..., seen[k]] for k, v in sites["log_likelihood"].items()},
-            "sample_stats": {**stats, "tree_depth": np.floor(np.log2(n_steps)).astype(int) + 1},
-            "observed_data": {k: np.asarray(values[k])[seen[k]] for k in sites["log_likelihood"]},
-            "constant_data": {
-                "score_model": models,
-                "score_benchmark": benchmarks,
-                **of_losses,
-                "n_items": np.asarray(design.n_items)[seen["score"]],
-                "log_params": np.asarray(design.log_params),
-                "log_tokens": np.asarray(design.log_tokens),
-                "family_of_model": np.array(
-                    [design.labels("family")[i] for i in np.asarray(design.family)]
-                ),
-                "centre": np.asarray(design.centre),
-            },
-        },
-        coords={k: v for k, v in coords.items() if v},
-        dims={
-            **{k: list(v) for k, v in law.dims.items()},
-            "score_model": ["score_obs"],
-            "score_benchmark": ["score_obs"],
-            "loss_model": ["loss_obs"],
-            "loss_domain": ["loss_obs"],
-            "n_items": ["score_obs"],
-            "log_params": ["model"],
-            "log_tokens": ["model"],
-            "family_of_model": ["model"],
-            "centre": ["family", "quantity"],
-        },
-    )
-    tree["log_prior"] = from_dict({"log_prior": dict(sites["log_prior"])})["log_prior"]
-    return tree
+    return scores.merge(observations.models[[*identity_columns(observations.covariates)]])

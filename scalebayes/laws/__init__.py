@@ -1,21 +1,30 @@
-"""The laws, one paper a file. A new law is a file here and a line in `LAWS`."""
+"""The laws, one paper a file. A new law is a file here, whose classes are registered, and a public name."""
 
-from scalebayes.laws.baselines import FamilyIntercept, SharedIntercept, SizeAndTokens
-from scalebayes.laws.flp import Flp
-from scalebayes.laws.flp_m import FlpM
-from scalebayes.laws.ladder import Ladder
-from scalebayes.laws.sloth import Sloth
-from scalebayes.model.law import Law, priors
+from __future__ import annotations
 
-LAWS: dict[str, type] = {
-    "Sloth": Sloth,
-    "SharedIntercept": SharedIntercept,
-    "FamilyIntercept": FamilyIntercept,
-    "SizeAndTokens": SizeAndTokens,
-    "Ladder": Ladder,
-    "Flp": Flp,
-    "FlpM": FlpM,
-}
-"""Every law by its name; `{"schema": ...}` specifications and the command line refer to it."""
+import importlib
+import pkgutil
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
 
-__all__ = [*LAWS, "LAWS", "Law", "priors"]
+from scalebayes.model.specification import register, registered
+
+if TYPE_CHECKING:
+    from scalebayes.model.law import Law
+
+ENTRY_POINTS = "scalebayes.laws"
+"""Group of entry points by which an installed package makes its laws known."""
+
+
+def by_name() -> dict[str, type[Law]]:
+    """All laws by the names of their classes: those of this folder, of installed packages, and registered ones.
+
+    Example:
+        >>> sorted(by_name())[:2]
+        ['FamilyIntercept', 'Flp']
+    """
+    for module in pkgutil.iter_modules(__path__):
+        importlib.import_module(f"{__name__}.{module.name}")
+    for entry in entry_points(group=ENTRY_POINTS):
+        register(entry.load())
+    return registered()

@@ -1,38 +1,35 @@
 """Laws without skills, one benchmark at a time: what Sloth is compared with.
 
-With inputs x_i of model i in family f, and benchmark j:
+With inputs x_i and covariates c_i (if any) of model i in family f, and benchmark j:
 
-    eta_ij = b_j + a_fj + sum_p x_ip beta_pj,    a_fj ~ Normal(0, omega_j^2)
+    eta_ij = b_j + a_fj + sum_p x_ip beta_pj + sum_q c_iq Gamma_qj,
+    a_fj ~ Normal(0, omega_j^2),    Gamma_qj ~ Normal(0, s_q^2)
 
 and the same floor, ceiling, link and noise as Sloth. `SharedIntercept` has log C alone and no a,
 `FamilyIntercept` has log C and a, `SizeAndTokens` has size, tokens and their product, and a.
-
-References:
-    How predictable is language model benchmark performance? https://arxiv.org/abs/2401.04757
-    Observational scaling laws and the predictability of language model performance,
-    https://arxiv.org/abs/2405.10938
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
 import jax.numpy as jnp
 from numpyro import distributions as dist
 from numpyro import plate, sample
 
-from scalebayes.model.law import check, prior
-from scalebayes.model.response import inputs, observe, response
+from scalebayes.model.law import Source
+from scalebayes.model.score_law import ScoreLaw, inputs
+from scalebayes.model.sites import Site, prior, site
+from scalebayes.model.specification import register
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from scalebayes.model.design import Design
 
 
-@dataclass(frozen=True)
-class SharedIntercept:
+@register
+@dataclass(frozen=True, kw_only=True)
+class SharedIntercept(ScoreLaw):
     """Accuracy from training compute alone, all families alike (Owen).
 
     Attributes:
@@ -41,69 +38,42 @@ class SharedIntercept:
         link: `monotone` with one trainable bend a benchmark, or `logistic`.
     """
 
-    floor: Literal["learned", "known"] = "learned"
-    ceiling: Literal["one", "learned"] = "one"
-    link: Literal["monotone", "logistic"] = "monotone"
+    story: ClassVar[str] = __doc__ or ""
+    references: ClassVar[tuple[Source, ...]] = (
+        Source(
+            "How predictable is language model benchmark performance?",
+            "https://arxiv.org/abs/2401.04757",
+        ),
+        Source(
+            "Observational scaling laws and the predictability of language model performance",
+            "https://arxiv.org/abs/2405.10938",
+        ),
+    )
+    compute_only: ClassVar[bool] = True
+    family_intercepts: ClassVar[bool] = False
 
     b: dist.Distribution = prior(
         lambda: dist.Normal(0.0, 1.5),
         "a typical family at the median size scores anywhere between floor and ceiling",
+        site("benchmark", phrase="intercept", informed_by="scores"),
     )
     beta: dist.Distribution = prior(
-        lambda: dist.Normal(0.0, 1.0), "a factor of 4.5 in an input moves a score by a logit or so"
+        lambda: dist.Normal(0.0, 1.0),
+        "a factor of 4.5 in an input moves a score by a logit or so",
+        site("input", "benchmark", phrase="slopes", informed_by="inputs"),
     )
     omega: dist.Distribution = prior(
-        lambda: dist.HalfNormal(1.0), "families differ on a benchmark by a logit or so"
+        lambda: dist.HalfNormal(1.0),
+        "families differ on a benchmark by a logit or so",
+        site("benchmark", phrase="spread of families", informed_by="families"),
     )
-    gamma: dist.Distribution | None = prior(
-        lambda: None,
-        "none: Beta around the known chance level, worth 150 items; Beta(1, 9) where it is unknown",
+    a: ClassVar[Site] = site(
+        "family", "benchmark", phrase="intercepts of single families", informed_by="scores"
     )
-    u: dist.Distribution = prior(
-        lambda: dist.Beta(19.0, 1.0),
-        "label errors put some 5% of the room above the floor out of reach",
-    )
-    bend: dist.Distribution = prior(
-        lambda: dist.LogNormal(-0.5, 0.8),
-        "logistic, the published link, is well inside; below one where the last errors go slowly",
-    )
-    sigma: dist.Distribution = prior(
-        lambda: dist.LogNormal(-5.0, 0.2),
-        "prompts and harness versions move a score by two thirds of a point, 0.5 to 0.9; more is delta's",
-    )
-    delta: dist.Distribution = prior(
-        lambda: dist.LogNormal(-1.5, 0.7),
-        "luck and choices that inputs and family do not tell: 0.07 to 0.7 of a logit",
-    )
-
-    compute_only: ClassVar[bool] = True
-    family_intercepts: ClassVar[bool] = False
-    dims: ClassVar[dict[str, tuple[str, ...]]] = {
-        "b": ("benchmark",),
-        "beta": ("input", "benchmark"),
-        "omega": ("benchmark",),
-        "a": ("family", "benchmark"),
-        "log_d": ("model_without_tokens",),
-        "gamma": ("benchmark",),
-        "u": ("benchmark",),
-        "bend": ("benchmark",),
-        "sigma": ("benchmark",),
-        "delta": ("benchmark",),
-        "mu": ("model", "benchmark"),
-        "score": ("score_obs",),
-    }
-
-    def __post_init__(self) -> None:
-        """Refuse choices that mean nothing."""
-        check(self)
 
     def coords(self) -> dict[str, list[str]]:
         """Labels of the inputs."""
         return {"input": ["compute"]} if self.compute_only else {}
-
-    def reflection(self, design: Design) -> dict[str, np.ndarray]:
-        """No mirrored modes."""
-        return {}
 
     def __call__(self, design: Design) -> None:
         """Tell the generative story; the module's docstring has the equations."""
@@ -123,17 +93,22 @@ class SharedIntercept:
             with plate("family", n_family, dim=-2), plate("benchmark", n_benchmark, dim=-1):
                 a = sample("a", dist.Normal(jnp.zeros(()), omega))
             eta = eta + a[design.family]
-        observe(eta, response(design, self), design, self)
+        gamma = self.covariate_effects(design)
+        if gamma is not None:
+            eta = eta + design.covariates @ gamma
+        self.observe(eta, self.response(design), design)
 
 
-@dataclass(frozen=True)
+@register
+@dataclass(frozen=True, kw_only=True)
 class FamilyIntercept(SharedIntercept):
     """Accuracy from training compute, with an intercept for each family and benchmark."""
 
     family_intercepts: ClassVar[bool] = True
 
 
-@dataclass(frozen=True)
+@register
+@dataclass(frozen=True, kw_only=True)
 class SizeAndTokens(FamilyIntercept):
     """Accuracy from size, tokens and their product, with an intercept for each family and benchmark."""
 

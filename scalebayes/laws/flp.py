@@ -17,9 +17,6 @@ hyperpriors. Models below the threshold are not dropped (ours): that they are be
 likelihood is the probability of it. By default performance is a sigmoid of the loss instead, as in
 `Ladder`, and needs no threshold: it predicts larger runs from smaller ones as well or better.
 Discrepancies (G, g, h), deviations of runs (xi) and checkpoints are those of `Ladder`, and ours.
-
-Reference:
-    Scaling Laws for Predicting Downstream Performance in LLMs, https://arxiv.org/abs/2410.08527
 """
 
 from __future__ import annotations
@@ -30,24 +27,18 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import jax.numpy as jnp
 from jax.scipy.special import logit
 from numpyro import deterministic, plate, sample
-from numpyro import distributions as dist
 
 from scalebayes.model import likelihoods
-from scalebayes.model.law import prior
-from scalebayes.model.response import observe, response
-from scalebayes.model.two_steps import (
-    Curve,
-    Drive,
-    Place,
-    TwoSteps,
-    surface,
-    worth_of_losses,
-)
+from scalebayes.model.law import Source
+from scalebayes.model.one_loss import OneLoss
+from scalebayes.model.specification import register
 
 if TYPE_CHECKING:
     from jax import Array
 
     from scalebayes.model.design import Design
+    from scalebayes.model.discrepancy import Place
+    from scalebayes.model.two_steps import Curve, Drive
 
 EMERGENCE = 0.05
 """A score so far above chance tells of the loss, as in the paper."""
@@ -56,8 +47,9 @@ LOGITS = 0.2
 """Score that a logit is worth in the midst of a benchmark's range, for priors stated in logits."""
 
 
-@dataclass(frozen=True)
-class Flp(TwoSteps):
+@register
+@dataclass(frozen=True, kw_only=True)
+class Flp(OneLoss):
     """Training FLOPs to pre-training loss to performance.
 
     Attributes:
@@ -71,49 +63,17 @@ class Flp(TwoSteps):
         link: With a sigmoid, `logistic`, or `monotone` with one trainable bend a benchmark.
     """
 
+    story: ClassVar[str] = __doc__ or ""
+    references: ClassVar[tuple[Source, ...]] = (
+        Source(
+            "Scaling Laws for Predicting Downstream Performance in LLMs",
+            "https://arxiv.org/abs/2410.08527",
+        ),
+    )
+
     feature: str = "c4"
     scores: Literal["sigmoid", "linear"] = "sigmoid"
     irreducible: bool = True
-
-    fall: dist.Distribution = prior(
-        lambda: dist.Normal(-2.6, 0.5), "twice the FLOPs take 5% off a typical loss, 2 to 13%"
-    )
-    spread: dist.Distribution = prior(
-        lambda: dist.LogNormal(-1.0, 0.5),
-        "domains and benchmarks differ in slopes by a third, 14 to 100%",
-    )
-    e: dist.Distribution = prior(
-        lambda: dist.Normal(-0.7, 0.7),
-        "no training removes a third of the loss at C0, 0.11 to 0.67: a logit",
-    )
-    spread_e: dist.Distribution = prior(
-        lambda: dist.LogNormal(-1.0, 0.5), "domains differ in it by a third of a logit, 0.14 to 1"
-    )
-    tau_fall: dist.Distribution = prior(
-        lambda: dist.LogNormal(-2.5, 0.5),
-        "families differ by a twelfth in A, which says how steeply a loss falls",
-    )
-    slope: dist.Distribution = prior(
-        lambda: dist.Normal(2.0, 0.5),
-        "log of a typical slope: a tenth off the loss adds 0.3 to 2 logits",
-    )
-
-    dims: ClassVar[dict[str, tuple[str, ...]]] = {
-        **TwoSteps.dims,
-        "fall": ("input",),
-        "spread": ("input",),
-        "log_fall": ("input", "domain"),
-        "e": (),
-        "spread_e": (),
-        "z_e": ("domain",),
-        "irreducible_share": ("domain",),
-        "alpha": ("domain",),
-        "tau_fall": (),
-        "log_fall_f": ("family", "input", "domain"),
-        "slope": (),
-        "slope_spread": (),
-        "log_k": ("benchmark",),
-    }
 
     def __post_init__(self) -> None:
         """Refuse choices that mean nothing."""
@@ -130,15 +90,15 @@ class Flp(TwoSteps):
 
     def _curve(self, design: Design, place: Place) -> Curve:
         """A / C^alpha, with or without an irreducible part."""
-        return surface(design, place.compute[:, None], self, irreducible=self.irreducible)
+        return self._surface(design, place.compute[:, None], irreducible=self.irreducible)
 
     def _scores(self, design: Design, losses: Drive, place: Place) -> None:
         """A line, or a sigmoid, of one loss."""
-        k = worth_of_losses(design, self)
-        eta, shared, own = self._of_one_loss(design, losses, k, self.feature)
+        k = self._worth_of_losses(design)
+        eta, shared, own = self._of_one_loss(design, losses, k)
         items = sample("phi", self.phi)
         if self.scores == "sigmoid":
-            observe(eta, response(design, self), design, self, shared, own, items)
+            self.observe(eta, self.response(design), design, shared, own, items)
             return
         self._line(eta, shared, own, items, design)
 

@@ -23,9 +23,6 @@ checkpoints are as in `Ladder`.
 
 The domain law, `domain_law` below, is our reading of the paper, whose printed form we have not compared. The
 posterior's `T` is T_mk / `transfer`, of which entries of a domain's own source play no part.
-
-Reference:
-    Scaling Laws for Predicting Downstream Performance in LLMs, https://arxiv.org/abs/2410.08527
 """
 
 from __future__ import annotations
@@ -39,14 +36,16 @@ from jax.nn import softmax
 from numpyro import deterministic, plate, sample
 from numpyro import distributions as dist
 
-from scalebayes.model.law import prior
-from scalebayes.model.response import observe, response
-from scalebayes.model.two_steps import Curve, Drive, Place, TwoSteps, worth_of_losses
+from scalebayes.model.law import Source
+from scalebayes.model.sites import Site, prior, site
+from scalebayes.model.specification import register
+from scalebayes.model.two_steps import Curve, Drive, TwoSteps
 
 if TYPE_CHECKING:
     from jax import Array
 
     from scalebayes.model.design import Design
+    from scalebayes.model.discrepancy import Place
 
 
 def domain_law(c: Array, log_share: Array, a1: Array, a2: Array) -> Array:
@@ -61,7 +60,8 @@ def domain_law(c: Array, log_share: Array, a1: Array, a2: Array) -> Array:
     return -a1 * c - a2 * (c + log_share)
 
 
-@dataclass(frozen=True)
+@register
+@dataclass(frozen=True, kw_only=True)
 class FlpM(TwoSteps):
     """Total and domain FLOPs to domain losses to performance.
 
@@ -76,79 +76,107 @@ class FlpM(TwoSteps):
         link: `logistic`, or `monotone` with one trainable bend a benchmark.
     """
 
+    story: ClassVar[str] = __doc__ or ""
+    references: ClassVar[tuple[Source, ...]] = (
+        Source(
+            "Scaling Laws for Predicting Downstream Performance in LLMs",
+            "https://arxiv.org/abs/2410.08527",
+        ),
+    )
+
     scores: Literal["monotone", "network"] = "monotone"
     hidden: int = 3
 
     s: dist.Distribution = prior(
         lambda: dist.LogNormal(-4.5, 0.7),
         "weights of a mixture tell a loss to one percent or so, 0.3 to 4",
+        site("domain", phrase="noise of single losses", informed_by="losses"),
     )
     t: dist.Distribution = prior(
         lambda: dist.LogNormal(-3.5, 0.5),
         "two decades away a domain has left its power law by 2 to 13 percent: there is no E to bend it",
+        site(
+            "domain", phrase="scale of what the curve of one loss leaves out", informed_by="compute"
+        ),
     )
     fall: dist.Distribution = prior(
-        lambda: dist.Normal(-2.6, 0.5), "twice the FLOPs take 5% off a typical loss, 2 to 13%"
+        lambda: dist.Normal(-2.6, 0.5),
+        "twice the FLOPs take 5% off a typical loss, 2 to 13%",
+        site(phrase="typical steepness of losses", informed_by="compute"),
     )
     spread: dist.Distribution = prior(
-        lambda: dist.LogNormal(-1.0, 0.5), "domains and benchmarks differ in slopes by a third"
+        lambda: dist.LogNormal(-1.0, 0.5),
+        "domains and benchmarks differ in slopes by a third",
+        site(phrase="spread of steepness over losses", informed_by="domains"),
     )
+    log_fall: ClassVar[Site] = site("domain", phrase="steepness of a loss", informed_by="compute")
+    a1: ClassVar[Site] = site("domain", phrase="exponent of total FLOPs")
     a2: dist.Distribution = prior(
         lambda: dist.Normal(-2.3, 0.7),
         "log of a typical a2: twice the weight of a domain takes 7% off its loss, 2 to 25%",
+        site(phrase="typical exponent of a domain's own FLOPs", informed_by="mixtures"),
+    )
+    spread_a2: ClassVar[Site] = site(phrase="spread of that over losses", informed_by="domains")
+    log_a2: ClassVar[Site] = site(
+        "domain", phrase="exponent of a domain's own FLOPs", informed_by="mixtures"
     )
     transfer: dist.Distribution = prior(
         lambda: dist.LogNormal(-3.0, 1.0),
         "mean of T: a foreign token teaches a twentieth of an own one, 0.007 to 0.35",
+        site(phrase="what a foreign token teaches", informed_by="mixtures"),
     )
+    T_root: ClassVar[Site] = site(
+        "domain", "source",
+        phrase="transfer from a source to a domain, its size", informed_by="mixtures", even=True,
+    )  # fmt: skip
+    T: ClassVar[Site] = site("domain", "source", phrase="transfer over its mean")
     rho: dist.Distribution = prior(
-        lambda: dist.Normal(0.0, 0.1), "ten times the compute leaves a2 within 20%"
+        lambda: dist.Normal(0.0, 0.1),
+        "ten times the compute leaves a2 within 20%",
+        site(phrase="how the effect of a mixture changes with compute", informed_by="mixtures"),
     )
     spread_rho: dist.Distribution = prior(
-        lambda: dist.LogNormal(-2.3, 0.5), "domains differ in that by a tenth"
+        lambda: dist.LogNormal(-2.3, 0.5),
+        "domains differ in that by a tenth",
+        site(phrase="spread of that over losses", informed_by="domains"),
+    )
+    z_rho: ClassVar[Site] = site(
+        "domain", phrase="that change for a loss, from the typical", informed_by="mixtures"
     )
     psi: dist.Distribution = prior(
-        lambda: dist.Normal(0.0, 0.2), "and the noise within 40%: small runs may be noisier"
+        lambda: dist.Normal(0.0, 0.2),
+        "and the noise within 40%: small runs may be noisier",
+        site(phrase="how noise changes with compute", informed_by="compute"),
     )
     slope: dist.Distribution = prior(
         lambda: dist.Normal(2.0, 0.5),
         "log of a typical slope: a tenth off all losses adds 0.3 to 2 logits",
+        site(phrase="what a loss is worth on a typical benchmark", informed_by="scores"),
     )
     uneven: dist.Distribution = prior(
         lambda: dist.LogNormal(0.0, 0.5),
         "spread of log importance: one domain counts a few times as much as another",
+        site(phrase="how unevenly losses count", informed_by="more benchmarks"),
     )
+    z_p: ClassVar[Site] = site(
+        "benchmark", "domain", phrase="which losses count on a benchmark", informed_by="scores"
+    )
+    U: ClassVar[Site] = site(
+        "benchmark", "hidden", "domain",
+        phrase="network: weights of losses", informed_by="scores", exchangeable=True,
+    )  # fmt: skip
+    U0: ClassVar[Site] = site(
+        "benchmark", "hidden",
+        phrase="network: thresholds", informed_by="scores", exchangeable=True,
+    )  # fmt: skip
     V: dist.Distribution = prior(
-        lambda: dist.Normal(0.0, 1.0), "a hidden unit of the network is worth up to two logits"
-    )
-
-    dims: ClassVar[dict[str, tuple[str, ...]]] = {
-        **TwoSteps.dims,
-        "fall": (),
-        "spread": (),
-        "log_fall": ("domain",),
-        "a1": ("domain",),
-        "a2": (),
-        "spread_a2": (),
-        "log_a2": ("domain",),
-        "transfer": (),
-        "T_root": ("domain", "source"),
-        "T": ("domain", "source"),
-        "rho": (),
-        "spread_rho": (),
-        "z_rho": ("domain",),
-        "psi": (),
-        "slope": (),
-        "slope_spread": (),
-        "log_k": ("benchmark",),
-        "uneven": (),
-        "z_p": ("benchmark", "domain"),
-        "U": ("benchmark", "hidden", "domain"),
-        "U0": ("benchmark", "hidden"),
-        "V": ("benchmark", "hidden"),
-    }
-
-    even: ClassVar[tuple[str, ...]] = ("T_root",)
+        lambda: dist.Normal(0.0, 1.0),
+        "a hidden unit of the network is worth up to two logits",
+        site(
+            "benchmark", "hidden",
+            phrase="network: weights of units", informed_by="scores", exchangeable=True,
+        ),
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         """Refuse choices that mean nothing."""
@@ -160,14 +188,18 @@ class FlpM(TwoSteps):
         """Labels of the hidden units and the knots of a discrepancy."""
         return {**super().coords(), "hidden": [f"hidden {i + 1}" for i in range(self.hidden)]}
 
+    def check(self, design: Design) -> None:
+        """Refuse observations without mixtures."""
+        super().check(design)
+        if not design.labels("source"):
+            raise ValueError(
+                f"{type(self).__name__} needs the mixture of every model, but the observations hold none: give "
+                "mixtures, or choose Flp"
+            )
+
     def _curve(self, design: Design, place: Place) -> Curve:
         """The domain law, zero in the middle at an even mixture."""
         domains, sources = design.labels("domain"), design.labels("source")
-        if not sources:
-            raise ValueError(
-                "FlpM needs the mixture of every model, but the observations hold none: give "
-                "mixtures, or choose Flp"
-            )
         n_domain = len(domains)
         fall, spread = sample("fall", self.fall), sample("spread", self.spread)
         a2, spread_a2 = sample("a2", self.a2), sample("spread_a2", self.spread)
@@ -202,18 +234,17 @@ class FlpM(TwoSteps):
         of_run = jnp.einsum("kim,jim->kij", losses.shared, steep)
         of_domain = jnp.moveaxis(steep * losses.own, -1, 0).swapaxes(1, 2)
         left_out, _ = self._left_out(design, place.compute[:, None] / np.log(10.0))
-        observe(
+        self.observe(
             eta + self._intercepts(design) + left_out,
-            response(design, self),
+            self.response(design),
             design,
-            self,
             shared=jnp.concatenate([of_run, of_domain]),
             items=sample("phi", self.phi),
         )
 
     def _falling(self, design: Design, x: Array) -> tuple[Array, Array]:
         """Abilities that fall with every loss, (model, benchmark), and slopes (benchmark, model, domain)."""
-        k, uneven = worth_of_losses(design, self), sample("uneven", self.uneven)
+        k, uneven = self._worth_of_losses(design), sample("uneven", self.uneven)
         with (
             plate("benchmark", len(design.labels("benchmark")), dim=-2),
             plate("domain", x.shape[1], dim=-1),

@@ -29,10 +29,6 @@ Checkpoints of one run (`checkpoints=True`) are not evaluations of different mod
 the model of step 1; all enter step 2, with an effect of their run on each benchmark, and with a shift
 of those whose learning rate had not decayed, as a checkpoint under training scores higher or lower
 than a finished run of the same loss.
-
-Reference:
-    Establishing task scaling laws via compute-efficient model ladders,
-    https://arxiv.org/abs/2412.04403
 """
 
 from __future__ import annotations
@@ -40,26 +36,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+import jax.numpy as jnp
 from numpyro import distributions as dist
 from numpyro import sample
 
-from scalebayes.model.law import prior
-from scalebayes.model.response import observe, response
-from scalebayes.model.two_steps import (
-    Curve,
-    Drive,
-    Place,
-    TwoSteps,
-    surface,
-    worth_of_losses,
-)
+from scalebayes.model.law import Source
+from scalebayes.model.one_loss import OneLoss, of_domains
+from scalebayes.model.sites import Site, prior, site
+from scalebayes.model.specification import register
 
 if TYPE_CHECKING:
+    from jax import Array
+
     from scalebayes.model.design import Design
+    from scalebayes.model.discrepancy import Place
+    from scalebayes.model.two_steps import Curve, Drive
 
 
-@dataclass(frozen=True)
-class Ladder(TwoSteps):
+@register
+@dataclass(frozen=True, kw_only=True)
+class Ladder(OneLoss):
     """Parameters and tokens to loss to accuracy.
 
     Attributes:
@@ -72,60 +68,35 @@ class Ladder(TwoSteps):
         link: `logistic`, or `monotone` with one trainable bend a benchmark.
     """
 
-    feature: str = "task"
+    story: ClassVar[str] = __doc__ or ""
+    references: ClassVar[tuple[Source, ...]] = (
+        Source(
+            "Establishing task scaling laws via compute-efficient model ladders",
+            "https://arxiv.org/abs/2412.04403",
+        ),
+    )
+
     inputs: Literal["params_tokens", "flops"] = "params_tokens"
 
     fall: dist.Distribution = prior(
         lambda: dist.Normal(-2.3, 0.5),
         "twice the size, or the tokens, takes 7% off a typical loss, 2.5 to 18%",
-    )
-    spread: dist.Distribution = prior(
-        lambda: dist.LogNormal(-1.0, 0.5),
-        "domains and benchmarks differ in slopes by a third, 14 to 100%",
-    )
-    e: dist.Distribution = prior(
-        lambda: dist.Normal(-0.7, 0.7),
-        "no training removes a third of the loss at (N0, D0), 0.11 to 0.67: a logit",
-    )
-    spread_e: dist.Distribution = prior(
-        lambda: dist.LogNormal(-1.0, 0.5), "domains differ in it by a third of a logit, 0.14 to 1"
+        site("input", phrase="typical steepness of losses", informed_by="inputs"),
     )
     r: dist.Distribution = prior(
         lambda: dist.Normal(0.0, 0.15),
         "log of alpha / beta: published optima put 46 to 54% of a factor of compute into size",
+        site(phrase="log ratio of the exponents of size and tokens", informed_by="compute"),
     )
     spread_r: dist.Distribution = prior(
-        lambda: dist.LogNormal(-2.5, 0.5), "domains differ in it by a twelfth, 0.03 to 0.2"
-    )
-    tau_fall: dist.Distribution = prior(
         lambda: dist.LogNormal(-2.5, 0.5),
-        "families differ by a twelfth in A and B, which say how steeply a loss falls",
+        "domains differ in it by a twelfth, 0.03 to 0.2",
+        site(phrase="spread of the ratio over losses", informed_by="domains"),
     )
-    slope: dist.Distribution = prior(
-        lambda: dist.Normal(2.0, 0.5),
-        "log of a typical slope: a tenth off the loss adds 0.3 to 2 logits",
+    z_r: ClassVar[Site] = site(
+        "domain", phrase="ratio of the exponents of a loss, from the typical", informed_by="compute"
     )
-
-    dims: ClassVar[dict[str, tuple[str, ...]]] = {
-        **TwoSteps.dims,
-        "fall": ("input",),
-        "spread": ("input",),
-        "log_fall": ("input", "domain"),
-        "e": (),
-        "spread_e": (),
-        "z_e": ("domain",),
-        "irreducible_share": ("domain",),
-        "r": (),
-        "spread_r": (),
-        "z_r": ("domain",),
-        "alpha": ("domain",),
-        "beta": ("domain",),
-        "tau_fall": (),
-        "log_fall_f": ("family", "input", "domain"),
-        "slope": (),
-        "slope_spread": (),
-        "log_k": ("benchmark",),
-    }
+    beta: ClassVar[Site] = site("domain", phrase="exponent of tokens")
 
     def coords(self) -> dict[str, list[str]]:
         """Labels of the inputs and the knots of a discrepancy."""
@@ -137,12 +108,16 @@ class Ladder(TwoSteps):
     def _curve(self, design: Design, place: Place) -> Curve:
         """E + A / N^alpha + B / D^beta, or E + A / C^alpha."""
         flops = self.inputs == "flops"
-        return surface(design, place.compute[:, None] if flops else place.inputs, self)
+        return self._surface(design, place.compute[:, None] if flops else place.inputs)
+
+    def _ratio(self, n_domain: int) -> Array:
+        """Logs of alpha and beta, from their geometric mean."""
+        if self.inputs == "flops":
+            return super()._ratio(n_domain)
+        return jnp.array([[0.5], [-0.5]]) * of_domains("r", self.r, self.spread_r, n_domain)
 
     def _scores(self, design: Design, losses: Drive, place: Place) -> None:
         """A sigmoid of one loss."""
-        k = worth_of_losses(design, self)
-        eta, shared, own = self._of_one_loss(design, losses, k, self.feature)
-        observe(
-            eta, response(design, self), design, self, shared, own, items=sample("phi", self.phi)
-        )
+        k = self._worth_of_losses(design)
+        eta, shared, own = self._of_one_loss(design, losses, k)
+        self.observe(eta, self.response(design), design, shared, own, items=sample("phi", self.phi))

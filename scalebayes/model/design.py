@@ -3,104 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
-import pandas as pd
+
+from scalebayes.data.compute import FLOPS_PER_PARAM_TOKEN
+from scalebayes.model.covariates import coded, labels, owners
+from scalebayes.model.reference import Array, Reference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from scalebayes.data.covariates import Covariate
     from scalebayes.data.observations import Observations
-
-Array: TypeAlias = Any
-"""A NumPy array outside of a compiled program, a traced one inside."""
-
-
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True, eq=False)
-class Reference:
-    """Where inputs and abilities are measured from: fixed when a fit is made, and kept with it.
-
-    Attributes:
-        log_n0: log of the reference size N0.
-        log_d0: log of the reference token count D0.
-        log_d_sd: Spread of log D over the models whose tokens are known; the prior of those whose tokens are not.
-        typical: Median score of each benchmark as a share of the room above its chance level, held within (0.05,
-            0.95), shape (benchmark,). An ability is a logit there, whatever the link.
-        log_loss0: Median log loss of each domain, shape (domain,).
-        per_decade: By how much log loss falls with ten times the FLOPs in the losses that may be seen,
-            roughly, shape (domain,): a loss counts as so many decades.
-        middle: Median of log N, log D and log FLOPs over the models of which a score or loss may be
-            seen, shape (3,).
-    """
-
-    log_n0: float
-    log_d0: float
-    log_d_sd: float
-    typical: Array
-    log_loss0: Array
-    per_decade: Array
-    middle: Array
-
-    @classmethod
-    def of(cls, observations: Observations, seen: np.ndarray, losses_seen: np.ndarray) -> Reference:
-        """Medians; 1e12 tokens and a broad spread where no token count is known.
-
-        Args:
-            observations: Validated tables.
-            seen: Which scores may be looked at, shape (score_obs,).
-            losses_seen: Which losses may be, shape (loss_obs,).
-        """
-        models, scores = observations.models, observations.scores
-        log_d = np.log(models["tokens"].dropna().to_numpy(float))
-        room = (scores["score"] - scores["chance"].fillna(0)) / (1 - scores["chance"].fillna(0))
-        typical = room[seen].groupby(scores["benchmark"][seen]).median()
-        losses = observations.losses[losses_seen]
-        loss0 = losses["loss"].groupby(losses["domain"]).median()
-        shown = models["model"].isin({*scores["model"][seen], *losses["model"]})
-        inputs = np.log(models.loc[shown, ["params", "tokens", "flops"]].dropna().to_numpy(float))
-        if not len(inputs):
-            inputs = np.log([[7e9, 1e12, 4.2e22]])
-        return cls(
-            log_n0=float(np.median(np.log(models["params"].to_numpy(float)))),
-            log_d0=float(np.median(log_d)) if log_d.size else float(np.log(1e12)),
-            log_d_sd=float(max(np.std(log_d), 0.5)) if log_d.size > 1 else 1.5,
-            typical=typical.reindex(list(observations.benchmarks))
-            .fillna(0.5)
-            .clip(0.05, 0.95)
-            .to_numpy(),
-            log_loss0=np.log(loss0.reindex(list(observations.domains)).fillna(1.0).to_numpy(float)),
-            per_decade=_per_decade(losses, models, observations.domains),
-            middle=np.median(inputs, axis=0),
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """The constants as JSON-ready values; `from_dict` is the inverse."""
-        return {k: np.asarray(v).tolist() for k, v in vars(self).items()}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Reference:
-        """What `to_dict` gave."""
-        arrays: dict[str, Any] = {
-            k: np.array(v) if isinstance(v, list) else v for k, v in values.items()
-        }
-        arrays.setdefault("per_decade", np.zeros(0))  # of a version without it
-        return cls(**arrays)
-
-
-def _per_decade(losses: pd.DataFrame, models: pd.DataFrame, domains: Sequence[str]) -> np.ndarray:
-    """Slope of log loss on log10 FLOPs by domain, taken positive; 0.15 where there is none to see."""
-    flops = np.log10(losses["model"].map(models.set_index("model")["flops"]).astype(float))
-    table = pd.DataFrame({"domain": losses["domain"], "x": flops, "y": np.log(losses["loss"])})
-    found = {}
-    for domain, own in table.dropna().groupby("domain"):
-        spread = own["x"].var()
-        slope = -own["x"].cov(own["y"]) / spread if len(own) > 1 and spread > 1e-6 else np.nan
-        found[domain] = slope if slope > 0 else np.nan
-    slopes = np.array([found.get(d, np.nan) for d in domains], float)
-    return np.clip(np.nan_to_num(slopes, nan=0.15), 0.02, 1.0)
 
 
 @jax.tree_util.register_dataclass
@@ -134,6 +50,10 @@ class Design:
         level: Mean observed score of each family, shape (family, benchmark); NaN where there is none. Centre and
             level only say from where family intercepts are measured: the law is the same whatever they are, but
             NUTS mixes better when they are in the midst of the data.
+        covariates: Values of the covariates that the law uses, centred and scaled, shape (model, covariate_level).
+        covariate_of: Position of each column's covariate, shape (covariate_level,).
+        covariate_centre: Mean covariates over the observed scores of each family, shape (family, covariate_level),
+            to the same end as `centre`.
         reference: Centring constants.
         coords: Labels as ((dim, labels), ...).
     """
@@ -159,6 +79,9 @@ class Design:
     observed: Array
     centre: Array
     level: Array
+    covariates: Array
+    covariate_of: Array
+    covariate_centre: Array
     reference: Reference
     coords: tuple[tuple[str, tuple[str, ...]], ...] = field(metadata={"static": True})
 
@@ -189,9 +112,20 @@ class Design:
             ],
             axis=-1,
         )
+        columns = np.asarray(design.covariates)[model].T
+        covariate_centre = (
+            np.stack([np.nan_to_num(mean(family, n_family, own)) for own in columns], axis=-1)
+            if len(columns)
+            else np.zeros((n_family, 0))
+        )
         cell = family * n_benchmark + benchmark
         level = mean(cell, n_family * n_benchmark, np.asarray(design.score)[design.observed])
-        return replace(design, centre=centre, level=level.reshape(n_family, n_benchmark))
+        return replace(
+            design,
+            centre=centre,
+            level=level.reshape(n_family, n_benchmark),
+            covariate_centre=covariate_centre,
+        )
 
 
 def build(
@@ -203,6 +137,7 @@ def build(
     benchmarks: Sequence[str] | None = None,
     domains: Sequence[str] | None = None,
     sources: Sequence[str] | None = None,
+    covariates: Sequence[Covariate] = (),
 ) -> Design:
     """Turn observations into arrays.
 
@@ -214,11 +149,12 @@ def build(
         benchmarks: Labels and order of the benchmarks, where they are not those of the observations.
         domains: Labels and order of the domains, likewise.
         sources: Labels and order of the sources, likewise.
+        covariates: The covariates that the law uses.
     """
     models, scores, losses = observations.models, observations.scores, observations.losses
     seen = np.ones(len(scores), bool) if seen is None else seen
     losses_seen = np.ones(len(losses), bool) if losses_seen is None else losses_seen
-    reference = reference or Reference.of(observations, seen, losses_seen)
+    reference = reference or Reference.of(observations, seen, losses_seen, covariates)
     benchmarks = tuple(benchmarks or observations.benchmarks)
     domains = tuple(domains or observations.domains)
     sources = tuple(sources or observations.sources)
@@ -246,7 +182,7 @@ def build(
         log_params=log_params,
         log_tokens=np.where(np.isnan(log_tokens), reference.log_d0, log_tokens),
         unknown_tokens=unknown,
-        log_per_nd=np.where(np.isnan(log_per_nd), np.log(6.0), log_per_nd),
+        log_per_nd=np.where(np.isnan(log_per_nd), np.log(FLOPS_PER_PARAM_TOKEN), log_per_nd),
         run=position(models["run"], runs),
         final=(models["tokens"].isna() | (models["tokens"] == longest)).to_numpy(),
         family=position(models["family"], families),
@@ -264,6 +200,10 @@ def build(
         observed=seen,
         centre=np.empty((0, 2)),
         level=np.empty((0, 0)),
+        covariates=(coded(covariates, models) - reference.covariate_centre)
+        / reference.covariate_scale,
+        covariate_of=owners(covariates),
+        covariate_centre=np.empty((0, 0)),
         reference=reference,
         coords=(
             ("model", names),
@@ -275,6 +215,8 @@ def build(
             ("source", sources),
             ("model_without_tokens", tuple(names[i] for i in unknown)),
             ("input", ("size", "tokens", "size_x_tokens")),
+            ("covariate", tuple(c.name for c in covariates)),
+            ("covariate_level", labels(covariates)),
         ),
     )
     return design.observing(seen)

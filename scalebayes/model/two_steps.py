@@ -1,47 +1,25 @@
-"""The parts that every law with losses in the middle shares: from curves to losses to abilities."""
+"""The base of every law with losses in the middle: from curves to losses to abilities."""
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import logit
 from numpyro import deterministic, plate, sample
 from numpyro import distributions as dist
 
-from scalebayes.model import curves
-from scalebayes.model.law import check, prior
+from scalebayes.model.discrepancy import KNOTS, Place, away, bends
 from scalebayes.model.likelihoods import Noisy
-from scalebayes.model.response import log_tokens
+from scalebayes.model.score_law import ScoreLaw, log_tokens
+from scalebayes.model.sites import Site, prior, site
 
 if TYPE_CHECKING:
     from jax import Array
 
     from scalebayes.model.design import Design
-
-STRETCHES = (1.0, 1.0, 2.0, 2.0)
-"""Decades of FLOPs, either side of the middle, over each of which a discrepancy has one slope."""
-
-KNOTS = tuple(end - length / 2 for end, length in zip((1.0, 2.0, 4.0, 6.0), STRETCHES, strict=True))
-"""The middle of each stretch."""
-
-
-class Place(NamedTuple):
-    """Where models stand, from the middle of those that the fit has seen.
-
-    Attributes:
-        inputs: log N and log D, shape (model, 2).
-        compute: log C, shape (model,).
-        away: Basis of a discrepancy, see `away`, shape (model, knot).
-    """
-
-    inputs: Array
-    compute: Array
-    away: Array
 
 
 class Curve(NamedTuple):
@@ -73,11 +51,12 @@ class Drive(NamedTuple):
     shared: Array
 
 
-@dataclass(frozen=True)
-class TwoSteps:
+@dataclass(frozen=True, kw_only=True)
+class TwoSteps(ScoreLaw):
     """A law from inputs to losses to accuracy; its parts that do not depend on the curves.
 
-    A law adds the curves: `_curve`, which tells the losses, and `_scores`, which the losses tell.
+    A law adds the curves: `_curve`, which tells the losses, and `_scores`, which the losses tell. Covariates act
+    on accuracy at a given loss.
 
     Attributes:
         checkpoints: Whether models of one run are checkpoints of it.
@@ -87,130 +66,142 @@ class TwoSteps:
     """
 
     checkpoints: bool = False
-    floor: Literal["learned", "known"] = "learned"
-    ceiling: Literal["one", "learned"] = "one"
     link: Literal["monotone", "logistic"] = "logistic"
 
+    # step 1
     level: dist.Distribution = prior(
-        lambda: dist.Normal(0.0, 0.3), "a loss at (N0, D0) is near the median loss of the table"
+        lambda: dist.Normal(0.0, 0.3),
+        "a loss at (N0, D0) is near the median loss of the table",
+        site("domain", phrase="level of a loss", informed_by="losses"),
     )
     s: dist.Distribution = prior(
         lambda: dist.LogNormal(-5.5, 0.7),
         "single losses of a run lie within half a percent of the rest",
+        site("domain", phrase="noise of single losses", informed_by="losses"),
     )
     kappa: dist.Distribution = prior(
         lambda: dist.LogNormal(-2.3, 0.7),
         "luck and settings of a run are worth a tenth of its compute",
+        site(phrase="deviations of runs, in compute", informed_by="losses"),
     )
     tame: dist.Distribution = prior(
         lambda: dist.Gamma(2.0, 2.0),
         "a few runs went wrong: deviations have the tails of Student's t with 4 degrees of freedom",
+        site("model", phrase="how far single runs went wrong", informed_by="losses"),
     )
     G: dist.Distribution = prior(
         lambda: dist.LogNormal(-2.2, 0.7),
         "two decades away from the middle compute is worth 4 to 70% more or less than the curves say",
+        site(phrase="scale of what the curves leave out, in compute", informed_by="compute"),
+    )
+    G_at: ClassVar[Site] = site(
+        "knot", phrase="what the curves leave out, in compute", informed_by="compute"
     )
     t: dist.Distribution = prior(
         lambda: dist.LogNormal(-6.0, 0.7),
         "there a single loss has left its curve by another 0.1 to 1.6 percent",
+        site(
+            "domain", phrase="scale of what the curve of one loss leaves out", informed_by="compute"
+        ),
+    )
+    g_at: ClassVar[Site] = site(
+        "knot", "domain", phrase="what the curve of one loss leaves out", informed_by="compute"
     )
     tau: dist.Distribution = prior(
         lambda: dist.LogNormal(-2.5, 0.5),
         "families differ by a twelfth in a loss, 0.03 to 0.2; zero is an artefact of few families",
+        site(phrase="spread of families in losses", informed_by="families"),
     )
+    level_f: ClassVar[Site] = site(
+        "family", "domain", phrase="losses of single families", informed_by="losses"
+    )
+    log_L: ClassVar[Site] = site(
+        "model", "domain", phrase="logs of expected losses", expects="loss"
+    )
+    loss: ClassVar[Site] = site("loss_obs", phrase="logs of observed losses")
+
+    # step 2
     b: dist.Distribution = prior(
         lambda: dist.Normal(0.0, 0.5),
         "at the median loss a benchmark scores near its median, up to half a logit off",
+        site("benchmark", phrase="accuracy at the median loss", informed_by="scores"),
     )
     omega: dist.Distribution = prior(
         lambda: dist.LogNormal(-1.6, 0.5),
         "families differ by 0.08 to 0.5 of a logit at the same loss",
+        site(phrase="spread of families in accuracy", informed_by="families"),
+    )
+    b_f: ClassVar[Site] = site(
+        "family", "benchmark", phrase="accuracy of single families", informed_by="scores"
+    )
+    slope: dist.Distribution = prior(
+        lambda: dist.Normal(2.0, 0.5),
+        "log of a typical slope: a tenth off the loss adds 0.3 to 2 logits",
+        site(phrase="what a loss is worth on a typical benchmark", informed_by="scores"),
+    )
+    spread: dist.Distribution = prior(
+        lambda: dist.LogNormal(-1.0, 0.5),
+        "domains and benchmarks differ in slopes by a third, 14 to 100%",
+        site("input", phrase="spread of steepness over losses", informed_by="domains"),
+    )
+    slope_spread: ClassVar[Site] = site(
+        phrase="spread of that over benchmarks", informed_by="more benchmarks"
+    )
+    log_k: ClassVar[Site] = site(
+        "benchmark", phrase="what a loss is worth on a benchmark", informed_by="range of scores"
     )
     h: dist.Distribution = prior(
         lambda: dist.LogNormal(-3.0, 0.7),
         "two decades away from the middle accuracy has left its curve by 0.02 to 0.3 of a logit",
+        site(phrase="scale of what the curves of accuracy leave out", informed_by="compute"),
     )
-    gamma: dist.Distribution | None = prior(
-        lambda: None,
-        "none: Beta around the known chance level, worth 150 items; Beta(1, 9) where it is unknown",
-    )
-    u: dist.Distribution = prior(
-        lambda: dist.Beta(19.0, 1.0),
-        "label errors put some 5% of the room above the floor out of reach",
-    )
-    bend: dist.Distribution = prior(
-        lambda: dist.LogNormal(-0.5, 0.8),
-        "logistic, the published link, is well inside; below one where the last errors go slowly",
+    h_at: ClassVar[Site] = site(
+        "knot", "benchmark", phrase="what the curves of accuracy leave out", informed_by="compute"
     )
     phi: dist.Distribution = prior(
-        lambda: dist.Beta(2.0, 4.0), "models fail on the same items, more or less"
+        lambda: dist.Beta(2.0, 4.0),
+        "models fail on the same items, more or less",
+        site(phrase="share of item sampling that is a model's own", informed_by="models"),
     )
     sigma: dist.Distribution = prior(
         lambda: dist.LogNormal(-6.0, 0.5),
         "evaluations of one code base agree within a quarter point",
+        site("benchmark", phrase="noise between evaluations", informed_by="extreme scores"),
     )
     delta: dist.Distribution = prior(
-        lambda: dist.LogNormal(-3.5, 0.8), "luck of a run: 0.006 to 0.15 of a logit"
+        lambda: dist.LogNormal(-3.5, 0.8),
+        "luck of a run: 0.006 to 0.15 of a logit",
+        site("benchmark", phrase="deviations of models on one benchmark", informed_by="models"),
     )
     nu: dist.Distribution = prior(
-        lambda: dist.LogNormal(-3.0, 0.5), "what the checkpoints of one run share: likewise"
+        lambda: dist.LogNormal(-3.0, 0.5),
+        "what the checkpoints of one run share: likewise",
+        site("benchmark", phrase="what checkpoints of a run share", informed_by="checkpoints"),
+    )
+    z_run: ClassVar[Site] = site(
+        "run", "benchmark", phrase="runs, shared by their checkpoints", informed_by="checkpoints"
     )
     undecayed: dist.Distribution = prior(
         lambda: dist.Normal(0.0, 0.3),
         "a checkpoint under training is up to 0.6 of a logit off a finished run of its loss",
+        site("benchmark", phrase="shift of checkpoints under training", informed_by="checkpoints"),
     )
-
-    dims: ClassVar[dict[str, tuple[str, ...]]] = {
-        "level": ("domain",),
-        "s": ("domain",),
-        "kappa": (),
-        "tame": ("model",),
-        "G": (),
-        "G_at": ("knot",),
-        "t": ("domain",),
-        "g_at": ("knot", "domain"),
-        "tau": (),
-        "level_f": ("family", "domain"),
-        "b": ("benchmark",),
-        "omega": (),
-        "b_f": ("family", "benchmark"),
-        "h": (),
-        "h_at": ("knot", "benchmark"),
-        "log_d": ("model_without_tokens",),
-        "gamma": ("benchmark",),
-        "u": ("benchmark",),
-        "bend": ("benchmark",),
-        "phi": (),
-        "sigma": ("benchmark",),
-        "delta": ("benchmark",),
-        "nu": ("benchmark",),
-        "z_run": ("run", "benchmark"),
-        "undecayed": ("benchmark",),
-        "log_L": ("model", "domain"),
-        "mu": ("model", "benchmark"),
-        "loss": ("loss_obs",),
-        "score": ("score_obs",),
-    }
-
-    def __post_init__(self) -> None:
-        """Refuse choices that mean nothing."""
-        check(self)
 
     def coords(self) -> dict[str, list[str]]:
         """Labels of the knots of a discrepancy."""
         return {"knot": [f"{side}{k:g}" for side in "+-" for k in KNOTS]}
 
-    def reflection(self, design: Design) -> dict[str, np.ndarray]:
-        """No mirrored modes."""
-        return {}
-
-    def __call__(self, design: Design) -> None:
-        """Tell the generative story; the docstring of the law's module has the equations."""
+    def check(self, design: Design) -> None:
+        """Refuse checkpoints of one run as if they were runs of their own."""
+        super().check(design)
         if len(design.labels("run")) < len(design.labels("model")) and not self.checkpoints:
             raise ValueError(
                 "the observations hold several checkpoints of one run, which err together: choose "
                 "checkpoints=True, or keep the last of each run"
             )
+
+    def __call__(self, design: Design) -> None:
+        """Tell the generative story; the docstring of the law's module has the equations."""
         log_d, middle = log_tokens(design), design.reference.middle
         compute = design.log_params + log_d + design.log_per_nd - middle[2]
         inputs = jnp.stack([design.log_params - middle[0], log_d - middle[1]], axis=-1)
@@ -231,7 +222,7 @@ class TwoSteps:
         """The distribution of the logs of losses around their curves and levels."""
         n_domain = len(design.labels("domain"))
         with plate("domain", n_domain):
-            level, s, t = (sample(k, getattr(self, k)) for k in ("level", "s", "t"))
+            level, s, t = sample("level", self.level), sample("s", self.s), sample("t", self.t)
         tau = sample("tau", self.tau)
         with plate("family", design.lineage.shape[0], dim=-2), plate("domain", n_domain, dim=-1):
             level_f = sample("level_f", dist.Normal(level, tau))
@@ -265,7 +256,9 @@ class TwoSteps:
             plate("benchmark", n_benchmark, dim=-1),
         ):
             b_f = sample("b_f", dist.Normal(b, omega))
-        return logit(design.reference.typical) + b_f[design.family]
+        intercepts = logit(design.reference.typical) + b_f[design.family]
+        gamma = self.covariate_effects(design)
+        return intercepts if gamma is None else intercepts + design.covariates @ gamma
 
     def _left_out(self, design: Design, decades: Array) -> tuple[Array, Array]:
         """What the curves of step 2 leave out, with what checkpoints share, and its slope.
@@ -290,39 +283,11 @@ class TwoSteps:
         under_training = jnp.where(design.final[:, None], 0.0, undecayed)
         return left_out + nu * z[design.run] + under_training, slope
 
-    def _of_one_loss(
-        self, design: Design, losses: Drive, k: Array, feature: str
-    ) -> tuple[Array, Array, Array]:
-        """Abilities b - k (L/L0 - 1) + h of benchmarks that one loss each drives.
-
-        Args:
-            design: The data.
-            losses: What drives step 2.
-            k: How much ability a loss is worth, shape (benchmark,).
-            feature: `task`, for each benchmark the domain of its name, or the name of one for all.
-
-        Returns:
-            Abilities (model, benchmark), and their deviations as `scores.observe` takes them: `shared`
-            (deviation, model, benchmark) and `own` (model, benchmark).
-        """
-        of = domain_of_benchmark(design, feature)
-        relative, per_decade = losses.relative[:, of], design.reference.per_decade[of]
-        left_out, slope = self._left_out(design, -jnp.log(relative) / per_decade)
-        eta = self._intercepts(design) - k * (relative - 1) + left_out
-        steep = k * relative + slope / per_decade  # how fast it falls with log L
-        own, shared = losses.own, losses.shared
-        if feature != "task":  # the one loss is that of all benchmarks
-            own, shared = 0 * own, jnp.concatenate([shared, own[None]])
-        return eta, shared[..., of] * steep, own[:, of] * steep
-
-
-def bends(site: str, scale: Array, design: Design, place: Place, dim: str = "") -> Array:
-    """A discrepancy, or one for each label of a dimension, shape (model,) or (model, label)."""
-    with contextlib.ExitStack() as plates:
-        plates.enter_context(plate("knot", place.away.shape[1], dim=-2 if dim else -1))
-        if dim:
-            plates.enter_context(plate(dim, len(design.labels(dim)), dim=-1))
-        return scale * (place.away @ sample(site, dist.Normal(0.0, 1.0)))
+    def _worth_of_losses(self, design: Design) -> Array:
+        """How many logits a loss is worth on each benchmark, k, shape (benchmark,)."""
+        typical, spread = sample("slope", self.slope), sample("slope_spread", self.spread)
+        with plate("benchmark", len(design.labels("benchmark"))):
+            return jnp.exp(sample("log_k", dist.Normal(typical, spread)))
 
 
 def drive(design: Design, losses: Noisy) -> Drive:
@@ -336,100 +301,3 @@ def drive(design: Design, losses: Noisy) -> Drive:
         jnp.where(seen, 0.0, losses.sd),
         jnp.where(seen, 0.0, given.shared),
     )
-
-
-def worth_of_losses(design: Design, law: Any) -> Array:
-    """How many logits a loss is worth on each benchmark, k, shape (benchmark,).
-
-    Args:
-        design: The data.
-        law: A law with the priors slope and spread.
-    """
-    typical, spread = sample("slope", law.slope), sample("slope_spread", law.spread)
-    with plate("benchmark", len(design.labels("benchmark"))):
-        return jnp.exp(sample("log_k", dist.Normal(typical, spread)))
-
-
-def domain_of_benchmark(design: Design, feature: str) -> np.ndarray:
-    """Position of the loss domain that drives each benchmark, shape (benchmark,).
-
-    Raises:
-        ValueError: If there are no losses on such a domain.
-    """
-    domains, benchmarks = design.labels("domain"), design.labels("benchmark")
-    wanted = benchmarks if feature == "task" else (feature,) * len(benchmarks)
-    if missing := [m for m in dict.fromkeys(wanted) if m not in domains]:
-        raise ValueError(
-            f"feature {feature!r} needs losses on {missing}, but there are losses on "
-            f"{list(domains)}: add them, or name one of these as the feature"
-        )
-    return np.array([domains.index(m) for m in wanted])
-
-
-def surface(design: Design, inputs: Array, law: Any, *, irreducible: bool = True) -> Curve:
-    """The log of E + sum_p A_p exp(-alpha_p x_p), zero where all x are, with families in log A_p.
-
-    How steeply log L falls in the middle with each input is what data tell; how it divides into E, A, B
-    and exponents is not. Sampled are the falls, E as a share of the loss there, and the ratio of the
-    exponents; the rest follows.
-
-    Args:
-        design: The data.
-        inputs: x, one or two of them, shape (model, input).
-        law: A law with the priors fall, spread, tau_fall, e and spread_e, and for two inputs r and spread_r.
-        irreducible: Whether there is an E.
-    """
-    n_domain, n_input = len(design.labels("domain")), inputs.shape[1]
-    n_family = design.lineage.shape[0]
-    with plate("input", n_input):
-        fall, spread = sample("fall", law.fall), sample("spread", law.spread)
-    with plate("input", n_input, dim=-2), plate("domain", n_domain, dim=-1):
-        log_fall = sample("log_fall", dist.Normal(fall[:, None], spread[:, None]))
-    e, ratio = jnp.zeros(n_domain), jnp.zeros((n_input, n_domain))
-    if irreducible:
-        e = deterministic("irreducible_share", jax.nn.sigmoid(_of_domains("e", law, n_domain)))
-    if n_input == 2:
-        ratio = jnp.array([[0.5], [-0.5]]) * _of_domains("r", law, n_domain)
-    exponent = jnp.exp(ratio) * jnp.exp(log_fall - ratio).sum(axis=0) / (1 - e)
-    A0 = jnp.exp(log_fall) / exponent
-    for name, row in zip(("alpha", "beta"), exponent, strict=False):
-        deterministic(name, row)
-
-    tau_fall = sample("tau_fall", law.tau_fall)
-    with (
-        plate("family", n_family, dim=-3),
-        plate("input", n_input, dim=-2),
-        plate("domain", n_domain, dim=-1),
-    ):
-        log_fall_f = sample("log_fall_f", dist.Normal(log_fall, tau_fall))
-    E = jnp.broadcast_to(e, (n_family, n_domain))
-    A = A0 * jnp.exp(log_fall_f - log_fall)
-    loss0 = E + A.sum(axis=1)  # in the middle, where level_f says it all
-    f = design.family
-    curve = jnp.log(curves.surface(E[f], A[f], exponent, inputs) / loss0[f])
-    return Curve(curve, -jnp.exp(log_fall).mean(axis=0))
-
-
-def _of_domains(name: str, law: Any, n_domain: int) -> Array:
-    """A parameter that domains share more or less, shape (domain,)."""
-    typical, spread = (
-        sample(name, getattr(law, name)),
-        sample(f"spread_{name}", getattr(law, f"spread_{name}")),
-    )
-    with plate("domain", n_domain):
-        return typical + spread * sample(f"z_{name}", dist.Normal(0.0, 1.0))
-
-
-def away(u: Array) -> tuple[Array, Array]:
-    """Distance past each knot, on whose sum of squares u^3 / 3 white noise gives a variance; and its slope.
-
-    Args:
-        u: Distance from the middle in decades, any shape.
-
-    Returns:
-        Both of the shape of u and one more dimension, knots above the middle and below.
-    """
-    side = np.repeat([1.0, -1.0], len(KNOTS))
-    past = side * u[..., None] - np.array([*KNOTS, *KNOTS])
-    root = jnp.sqrt(jnp.array([*STRETCHES, *STRETCHES]))
-    return root * jnp.maximum(past, 0.0), root * jnp.where(past > 0, side, 0.0)

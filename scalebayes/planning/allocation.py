@@ -9,16 +9,16 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from scalebayes.data.observations import Observations
-from scalebayes.planning.candidates import of_range, planned, seen_ratios, thin
+from scalebayes.data.compute import params_and_tokens, training_tokens
+from scalebayes.planning.candidates import MAX_DRAWS, of_range, planned, seen_ratios
 from scalebayes.prediction.designs import CELL
 from scalebayes.prediction.new_levels import check_known
-from scalebayes.prediction.predict import predictive_draws, summary
+from scalebayes.prediction.predictive import predictive_draws, summary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from scalebayes.inference.posterior import Average, Fit
+    from scalebayes.inference.posterior import Fitted
     from scalebayes.prediction.designs import Quantity
 
 SIZES = 49
@@ -48,7 +48,7 @@ class Allocation:
 
 
 def allocate(
-    fit: Fit | Average,
+    fit: Fitted,
     family: str,
     flops: float | Sequence[float],
     *,
@@ -57,6 +57,7 @@ def allocate(
     tokens_per_param: tuple[float, float] | None = None,
     prob: Sequence[float] = (0.5, 0.9),
     new_families: Sequence[str] = (),
+    covariates: Mapping[str, float | str] | None = None,
     seed: int = 0,
 ) -> Allocation:
     """Divide training budgets into size and tokens, so that a family's expected score is highest.
@@ -73,6 +74,7 @@ def allocate(
         tokens_per_param: Smallest and largest D / N to consider; by default those that the fit has seen.
         prob: Probabilities of the intervals.
         new_families: As in `predict`.
+        covariates: Covariates of the model, by name; those left out are those of the family's largest model.
         seed: Seed of the effects of a new family.
 
     Raises:
@@ -93,10 +95,10 @@ def allocate(
     first, last = of_range("tokens_per_param", tokens_per_param, seen_ratios(fit))
     ratios = np.geomspace(last, first, SIZES)  # sizes rise
     c, r = (v.ravel() for v in np.meshgrid(budgets, ratios, indexing="ij"))
-    params = np.sqrt(c / (6 * r))
-    models = Observations(planned(fit, family, params, r * params))
+    params, tokens = params_and_tokens(c, r)
+    models = planned(fit, family, params, tokens, covariates)
     drawn = predictive_draws(
-        thin(fit), models, of=of, kind="mean", new_families=new_families, seed=seed
+        fit.thinned(MAX_DRAWS), models, of=of, kind="mean", new_families=new_families, seed=seed
     )[of].stack(sample=("chain", "draw"))
     reached = _weighted(drawn, CELL[of][1], weights).transpose("sample", "model").to_numpy()
     reached = reached.reshape(-1, len(budgets), SIZES)
@@ -106,7 +108,7 @@ def allocate(
     price = np.maximum(peak[..., None] - value, 0.0)
 
     grid = pd.DataFrame(
-        {"flops": c, "params": params, "tokens": r * params, "tokens_per_param": r}
+        {"flops": c, "params": params, "tokens": tokens, "tokens_per_param": r}
     ).assign(value=reached.mean(axis=0).ravel(), price=price.mean(axis=0).ravel())
     intervals = summary(price.reshape(len(price), -1).T, prob)
     prices = grid.assign(**{k: v for k, v in intervals.items() if k.startswith(("lower", "upper"))})
@@ -114,7 +116,8 @@ def allocate(
     chosen = value.mean(axis=0).argmax(axis=1) + SIZES * np.arange(len(budgets))
     best = grid.loc[chosen].reset_index(drop=True).assign(at_edge=at_edge.mean(axis=0))
     n = np.exp(top)
-    quantities = {"params": n, "tokens": budgets / 6 / n, "tokens_per_param": budgets / 6 / n**2}
+    d = training_tokens(budgets, n)
+    quantities = {"params": n, "tokens": d, "tokens_per_param": d / n}
     region = pd.concat(
         [
             pd.DataFrame({"flops": budgets, "quantity": name, **summary(draws.T, prob)})

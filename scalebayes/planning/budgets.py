@@ -9,14 +9,15 @@ import numpy as np
 import pandas as pd
 from scipy.special import logit
 
-from scalebayes.planning.candidates import of_range, seen_flops, seen_ratios, thin
+from scalebayes.data.compute import params_and_tokens
+from scalebayes.planning.candidates import MAX_DRAWS, of_range, seen_flops, seen_ratios
 from scalebayes.planning.targets import reached
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from scalebayes.inference.posterior import Average, Fit
-    from scalebayes.prediction.predict import Kind
+    from scalebayes.inference.posterior import Fitted
+    from scalebayes.prediction.predictive import Kind
 
 BUDGETS, RATIOS = 25, 13
 """Budgets and tokens per parameter that a search looks at, twice: over the range, and around the answer."""
@@ -57,7 +58,7 @@ class Budget:
 
 
 def smallest_budget(
-    fit: Fit | Average,
+    fit: Fitted,
     family: str,
     targets: Mapping[str, float],
     *,
@@ -66,6 +67,7 @@ def smallest_budget(
     tokens_per_param: tuple[float, float] | None = None,
     kind: Kind = "score",
     new_families: Sequence[str] = (),
+    covariates: Mapping[str, float | str] | None = None,
     seed: int = 0,
 ) -> Budget:
     """Find the smallest budget with which a family's model reaches all targets with a probability.
@@ -80,6 +82,7 @@ def smallest_budget(
         tokens_per_param: Smallest and largest D / N to consider; by default those that the fit has seen.
         kind: As in `target_probability`.
         new_families: As in `predict`.
+        covariates: Covariates of the model, by name; those left out are those of the family's largest model.
         seed: Seed of what is drawn.
 
     Raises:
@@ -89,16 +92,16 @@ def smallest_budget(
         raise ValueError(f"probability must lie between 0 and 1, but is {probability!r}")
     low, high = of_range("flops", flops, seen_flops(fit), FARTHEST)
     first, last = of_range("tokens_per_param", tokens_per_param, seen_ratios(fit))
-    fit = thin(fit)
+    fit = fit.thinned(MAX_DRAWS)
 
     def look(budgets: np.ndarray, ratios: np.ndarray) -> pd.DataFrame:
         """The models most likely to reach the targets, one a budget."""
         c, r = (v.ravel() for v in np.meshgrid(budgets, ratios, indexing="ij"))
-        n = np.sqrt(c / (6 * r))
-        found = reached(fit, family, targets, n, r * n, kind, new_families, seed)
+        n, d = params_and_tokens(c, r)
+        found = reached(fit, family, targets, n, d, kind, new_families, seed, covariates)
         of_budget = found.reshape(len(budgets), len(ratios))
         rows = of_budget.argmax(axis=1) + len(ratios) * np.arange(len(budgets))
-        models = pd.DataFrame({"flops": c, "params": n, "tokens": r * n, "probability": found})
+        models = pd.DataFrame({"flops": c, "params": n, "tokens": d, "probability": found})
         return models.loc[rows].reset_index(drop=True)
 
     budgets, ratios = np.geomspace(low, high, BUDGETS), np.geomspace(first, last, RATIOS)
@@ -125,8 +128,8 @@ def smallest_budget(
     rising = np.maximum.accumulate(odds)
     c = float(np.exp(np.interp(logit(probability), rising, np.log(near["flops"]))))
     r = float(np.interp(c, near["flops"], near["tokens"] / near["params"]))
-    n = float(np.sqrt(c / (6 * r)))
+    n, d = (float(v) for v in params_and_tokens(c, r))
     step = finer[1] / finer[0]  # between two budgets, of which one has its best model at the end
     at_edge = bool(r < first * step or r > last / step)
     both = pd.concat([frontier, near]).sort_values("flops", ignore_index=True)
-    return Budget(c, n, r * n, probability, at_edge, both)
+    return Budget(c, n, d, probability, at_edge, both)

@@ -2,31 +2,46 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
-from scalebayes.inference.posterior import Average, Fit, parts, thinned
+from scalebayes.data.observations import Observations
+from scalebayes.prediction.designs import covariates_of
 from scalebayes.prediction.new_levels import new_names
 
-DRAWS = 1000
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from scalebayes.inference.posterior import Fitted
+
+MAX_DRAWS = 1000
 """Posterior draws by which many models are judged at once."""
 
 
 def planned(
-    fit: Fit | Average, family: str, params: np.ndarray, tokens: np.ndarray
-) -> pd.DataFrame:
-    """A table of models that a family may train, under names that no fit knows."""
-    names = new_names(parts(fit)[0][0].observations.models, len(params))
-    return pd.DataFrame({"model": names, "family": family, "params": params, "tokens": tokens})
+    fit: Fitted,
+    family: str,
+    params: np.ndarray,
+    tokens: np.ndarray,
+    covariates: Mapping[str, float | str] | None = None,
+) -> Observations:
+    """Models that a family may train, under names that no fit knows; for covariates see `covariates_of`."""
+    names = new_names(fit.observations.models, len(params))
+    values = covariates_of(fit, family, covariates)
+    table = pd.DataFrame({"model": names, "family": family, "params": params, "tokens": tokens})
+    declared = {name: fit.observations.covariates[name] for name in values}
+    return Observations(table.assign(**values), covariates=declared)
 
 
-def seen_flops(fit: Fit | Average) -> tuple[float, float]:
+def seen_flops(fit: Fitted) -> tuple[float, float]:
     """Smallest and largest training FLOPs of models that a fit has seen."""
     flops = fit.seen_models["flops"].dropna()
     return (flops.min(), flops.max()) if len(flops) else (np.nan, np.nan)
 
 
-def seen_ratios(fit: Fit | Average) -> tuple[float, float]:
+def seen_ratios(fit: Fitted) -> tuple[float, float]:
     """Smallest and largest tokens per parameter of models that a fit has seen."""
     ratio = (fit.seen_models["tokens"] / fit.seen_models["params"]).dropna()
     return (ratio.min(), ratio.max()) if len(ratio) else (np.nan, np.nan)
@@ -49,10 +64,3 @@ def of_range(
             f"{name} must be two positive numbers, the smaller first, but is {given!r}"
         )
     return float(low), float(high)
-
-
-def thin(fit: Fit | Average) -> Fit | Average:
-    """A fit, or an average, with at most `DRAWS` draws of each law."""
-    if isinstance(fit, Average):
-        return Average({k: thinned(part, DRAWS) for k, part in fit.fits.items()}, fit.weights)
-    return thinned(fit, DRAWS)

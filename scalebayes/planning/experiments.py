@@ -20,8 +20,6 @@ References:
 
 from __future__ import annotations
 
-import functools
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -33,26 +31,26 @@ from numpyro import handlers
 from scipy.special import logit
 
 from scalebayes.data.observations import Observations
-from scalebayes.data.schema import quoted
-from scalebayes.inference.compilation import over_draws
-from scalebayes.inference.posterior import parts, shares
-from scalebayes.laws import LAWS
-from scalebayes.model.law import from_specification, specification
+from scalebayes.data.schema import description_columns, quoted
+from scalebayes.inference.compilation import compiled
+from scalebayes.inference.draws import shares
+from scalebayes.inference.posterior import Fitted
 from scalebayes.prediction.designs import design_of_models
 from scalebayes.prediction.new_levels import check_known, given, positions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from scalebayes.inference.posterior import Average, Fit
+    from scalebayes.inference.posterior import Fit, Fitted
     from scalebayes.model.design import Design
+    from scalebayes.model.law import Law
 
 EDGE = 1e-3
 """Simulated scores are held this far from 0 and 1, where logits end."""
 
 
 def next_run(
-    fit: Fit | Average,
+    fit: Fitted,
     candidates: pd.DataFrame | Observations,
     predicted: pd.DataFrame | Observations,
     *,
@@ -90,7 +88,7 @@ def next_run(
     models = Observations.concat(runs, wanted)
     names = runs.models["model"].tolist()
     found = []
-    for part, _ in parts(fit):
+    for _, part, _ in fit.parts:
         if trained := sorted(set(names) & set(part.observations.models["model"])):
             raise ValueError(
                 f"the fit has {quoted(trained)} already: name candidates that it has not"
@@ -104,16 +102,15 @@ def next_run(
             shown.append(log_loss[:, :-1])
         of_target = (v[:, -1, at].mean(axis=1) for v in (mean, score))
         found.append((*of_target, np.concatenate(shown, axis=2)))
-    keys = [str(i) for i in range(len(found))]
-    weights = dict(zip(keys, (w for _, w in parts(fit)), strict=True))
-    rows = shares(weights, {k: len(f[0]) for k, f in zip(keys, found, strict=True)})
-    q, score, y = (
-        np.concatenate([f[i][rows[k]] for k, f in zip(keys, found, strict=True)]) for i in range(3)
-    )
+    names_of_parts = [part.name for part in fit.parts]
+    weights = {part.name: part.weight for part in fit.parts}
+    of_parts = dict(zip(names_of_parts, found, strict=True))
+    rows = shares(weights, {k: len(f[0]) for k, f in of_parts.items()})
+    q, score, y = (np.concatenate([f[i][rows[k]] for k, f in of_parts.items()]) for i in range(3))
     noise = np.mean((score - q) ** 2)
     before = np.var(q, ddof=1)
     left = np.array([_residual(q, y[:, i]) for i in range(len(names))])
-    table = runs.models[["model", "family", "params", "tokens", "flops"]].reset_index(drop=True)
+    table = runs.models[description_columns(runs.covariates)].reset_index(drop=True)
     information = np.log((before + noise) / (left + noise)) / 2
     explained = np.clip((before - left) / (before + noise), 0.0, 1.0)
     table = table.assign(
@@ -156,11 +153,11 @@ def outcomes(
     design = design_of_models(fit, models, new_families)
     n_model = len(models.models)
     shows = np.asarray(design.loss_model) < n_model - 1
-    with jax.enable_x64(fit.provenance["settings"]["x64"]):
+    with jax.enable_x64(fit.x64):
         draws = fit.draws()
         n = len(next(iter(draws.values())))
         keys = jax.random.split(jax.random.key(seed), n)
-        run = _simulator(json.dumps(specification(fit.law)))
+        run = _simulator(fit.law)
         mean, score, log_loss = run(draws, keys, design, positions(fit, design), shows)
     shape = n, n_model, -1
     return (
@@ -170,10 +167,9 @@ def outcomes(
     )
 
 
-@functools.lru_cache(maxsize=16)
-def _simulator(law_json: str) -> Callable[..., Any]:
+@compiled(2)
+def _simulator(law: Law) -> Callable[..., Any]:
     """Compiled: one posterior draw to expected scores, scores and log losses of the models of a design."""
-    law = from_specification(json.loads(law_json), LAWS)
 
     def one(draw: dict[str, Any], key: Any, design: Design, position: Any, seen: Any) -> Any:
         effects, noise, noise_of_losses = jax.random.split(key, 3)
@@ -186,8 +182,8 @@ def _simulator(law_json: str) -> Callable[..., Any]:
             trace = handlers.trace(handlers.seed(given(law, draw, position), effects)).get_trace(
                 design
             )
-        score = trace["score"]["fn"].given(design.score).sample(noise)
-        mu = trace["mu"]["value"][design.score_model, design.score_benchmark]
-        return mu, jnp.clip(score, 0.0, 1.0), log_loss
+        scores = trace["score"]["fn"]
+        observed = scores.given(design.score).sample(noise)
+        return scores.mean[scores.cell], jnp.clip(observed, 0.0, 1.0), log_loss
 
-    return over_draws(one, 2)
+    return one

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,20 +11,20 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from numpyro import handlers
+from numpyro.optim import Adam
 
 from scalebayes.data.observations import Observations
-from scalebayes.inference.compilation import over_draws
-from scalebayes.inference.posterior import evenly
-from scalebayes.laws import LAWS
-from scalebayes.model.law import from_specification, specification
-from scalebayes.prediction.designs import design_of_models
+from scalebayes.inference.compilation import compiled
+from scalebayes.inference.draws import evenly
+from scalebayes.prediction.designs import covariates_of, design_of_models
 from scalebayes.prediction.new_levels import check_known, given, positions
-from scalebayes.prediction.predict import summary
+from scalebayes.prediction.predictive import summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from scalebayes.inference.posterior import Fit
+    from scalebayes.model.law import Law
 
 STEPS = 600
 """Steps of the descent from an even mixture."""
@@ -66,6 +64,7 @@ def best_mixture(
     losses: Mapping[str, float] | None = None,
     draws: int = 200,
     prob: Sequence[float] = (0.5, 0.9),
+    covariates: Mapping[str, float | str] | None = None,
     seed: int = 0,
 ) -> BestMixture:
     """Find the mixture of sources that maximises a benchmark, or minimises a weighted loss.
@@ -84,6 +83,7 @@ def best_mixture(
             benchmark.
         draws: How many posterior draws to use at most, evenly spaced.
         prob: Probabilities of the credible intervals of weights.
+        covariates: Covariates of the model, by name; those left out are those of the family's largest model.
         seed: Seed of the effects of a new family.
 
     Raises:
@@ -102,9 +102,13 @@ def best_mixture(
     every = fit.draws()
     n = len(next(iter(every.values())))
     chosen = evenly(n, min(draws, n))
-    with jax.enable_x64(fit.provenance["settings"]["x64"]):
-        design = design_of_models(fit, Observations(model, mixtures=even))
-        run = _optimiser(json.dumps(specification(fit.law)), benchmark is not None)
+    with jax.enable_x64(fit.x64):
+        values = covariates_of(fit, family, covariates)
+        declared = {name: fit.observations.covariates[name] for name in values}
+        design = design_of_models(
+            fit, Observations(model.assign(**values), mixtures=even, covariates=declared)
+        )
+        run = _optimiser(fit.law, benchmark is not None)
         keys = jax.random.split(jax.random.key(seed), len(chosen))
         some = {k: v[chosen] for k, v in every.items()}
         weights, value, gap = run(some, keys, design, positions(fit, design), aim)
@@ -134,10 +138,9 @@ def _aim(fit: Fit, benchmark: str | None, losses: Mapping[str, float] | None) ->
     return np.array([wanted.get(name, 0.0) for name in known])
 
 
-@functools.lru_cache(maxsize=16)
-def _optimiser(law_json: str, of_scores: bool) -> Callable[..., Any]:
+@compiled(2)
+def _optimiser(law: Law, of_scores: bool) -> Callable[..., Any]:
     """Compiled: one posterior draw to its best mixture, the value there and the gap."""
-    law = from_specification(json.loads(law_json), LAWS)
 
     def one(
         draw: dict[str, Any], key: Any, design: Any, position: dict[str, Any], aim: Any
@@ -147,24 +150,18 @@ def _optimiser(law_json: str, of_scores: bool) -> Callable[..., Any]:
         def cost(weights: Any) -> Any:
             trace = handlers.trace(model).get_trace(replace(design, mixture=weights[None]))
             if of_scores:
-                return -trace["mu"]["value"][0] @ aim
-            return jnp.exp(trace["log_L"]["value"][0]) @ aim
+                return -trace["score"]["fn"].mean[0] @ aim
+            return jnp.exp(trace["loss"]["fn"].mean[0]) @ aim
 
         gradient = jax.grad(lambda z: cost(jax.nn.softmax(z)))
+        adam = Adam(lambda i: RATE * (1 + jnp.cos(jnp.pi * i / STEPS)) / 2, b2=0.99, eps=1e-10)
 
         def step(i: Any, state: Any) -> Any:
-            z, mean, square = state
-            g = gradient(z)
-            mean, square = 0.9 * mean + 0.1 * g, 0.99 * square + 0.01 * g**2
-            size = (mean / (1 - 0.9 ** (i + 1))) / (
-                jnp.sqrt(square / (1 - 0.99 ** (i + 1))) + 1e-10
-            )
-            return z - RATE * (1 + jnp.cos(jnp.pi * i / STEPS)) / 2 * size, mean, square
+            return adam.update(gradient(adam.get_params(state)), state)
 
-        start = jnp.zeros(design.mixture.shape[1])
-        z, *_ = jax.lax.fori_loop(0, STEPS, step, (start, start, start))
-        weights = jax.nn.softmax(z)
+        start = adam.init(jnp.zeros(design.mixture.shape[1]))
+        weights = jax.nn.softmax(adam.get_params(jax.lax.fori_loop(0, STEPS, step, start)))
         value, slopes = jax.value_and_grad(cost)(weights)
         return weights, -value if of_scores else value, weights @ slopes - slopes.min()
 
-    return over_draws(one, 2)
+    return one

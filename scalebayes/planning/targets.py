@@ -7,26 +7,27 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from scalebayes.data.compute import training_flops
 from scalebayes.data.observations import Observations
 from scalebayes.data.schema import quoted
-from scalebayes.inference.posterior import parts
-from scalebayes.planning.candidates import planned, thin
+from scalebayes.inference.posterior import Fitted
+from scalebayes.planning.candidates import MAX_DRAWS, planned
 from scalebayes.prediction.designs import design_of_models
 from scalebayes.prediction.new_levels import check_known
-from scalebayes.prediction.predict import at_cells, predictive_draws
+from scalebayes.prediction.predictive import at_cells, predictive_draws
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from scalebayes.inference.posterior import Average, Fit
-    from scalebayes.prediction.predict import Kind
+    from scalebayes.inference.posterior import Fit, Fitted
+    from scalebayes.prediction.predictive import Kind
 
 ALL = "all"
 """Name of the row that is about all benchmarks at once."""
 
 
 def target_probability(
-    fit: Fit | Average,
+    fit: Fitted,
     models: pd.DataFrame | Observations,
     targets: Mapping[str, float],
     *,
@@ -68,7 +69,7 @@ def target_probability(
 
 
 def target_map(
-    fit: Fit | Average,
+    fit: Fitted,
     family: str,
     targets: Mapping[str, float],
     *,
@@ -76,6 +77,7 @@ def target_map(
     tokens: Sequence[float] | np.ndarray,
     kind: Kind = "score",
     new_families: Sequence[str] = (),
+    covariates: Mapping[str, float | str] | None = None,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Probability that a family's model reaches all targets, at each size and token count.
@@ -88,6 +90,7 @@ def target_map(
         tokens: Token counts D.
         kind: As in `target_probability`.
         new_families: As in `predict`.
+        covariates: Covariates of the model, by name; those left out are those of the family's largest model.
         seed: Seed of what is drawn.
 
     Returns:
@@ -98,16 +101,17 @@ def target_map(
         ValueError: As for `target_probability`.
     """
     n, d = (v.ravel() for v in np.meshgrid(np.asarray(params), np.asarray(tokens), indexing="ij"))
-    fit = thin(fit)
-    probability = reached(fit, family, targets, n, d, kind, new_families, seed)
-    table = pd.DataFrame({"params": n, "tokens": d, "flops": 6 * n * d, "probability": probability})
-    sizes = [part.tree["posterior"].sizes for part, _ in parts(fit)]
-    table.attrs["draws"] = sum(s["chain"] * s["draw"] for s in sizes)
+    fit = fit.thinned(MAX_DRAWS)
+    probability = reached(fit, family, targets, n, d, kind, new_families, seed, covariates)
+    table = pd.DataFrame({"params": n, "tokens": d, "flops": training_flops(n, d)}).assign(
+        probability=probability
+    )
+    table.attrs["draws"] = fit.n_draws
     return table
 
 
 def beats(
-    fit: Fit | Average,
+    fit: Fitted,
     models: pd.DataFrame | Observations,
     *,
     kind: Kind = "score",
@@ -154,7 +158,7 @@ def beats(
 
 
 def reached(
-    fit: Fit | Average,
+    fit: Fitted,
     family: str,
     targets: Mapping[str, float],
     params: np.ndarray,
@@ -162,14 +166,15 @@ def reached(
     kind: Kind,
     new_families: Sequence[str],
     seed: int,
+    covariates: Mapping[str, float | str] | None = None,
 ) -> np.ndarray:
     """Probability of reaching all targets, shape (model,)."""
-    models = Observations(planned(fit, family, params, tokens))
+    models = planned(fit, family, params, tokens, covariates)
     return _probabilities(fit, models, targets, kind, new_families, seed)[:, -1]
 
 
 def _probabilities(
-    fit: Fit | Average,
+    fit: Fitted,
     models: Observations,
     targets: Mapping[str, float],
     kind: Kind,
@@ -184,7 +189,7 @@ def _probabilities(
     if kind not in ("score", "mean"):
         raise ValueError(f"kind must be 'score' or 'mean', but is {kind!r}")
     total = np.zeros((len(models.models), len(targets) + 1))
-    for part, weight in parts(fit):
+    for _, part, weight in fit.parts:
         at = _positions(part, targets)
         design = design_of_models(part, models, new_families)
         n_benchmark = len(design.labels("benchmark"))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scalebayes.data.compute import training_flops, training_tokens
 from scalebayes.plots.axes import log_axis, short
 from scalebayes.plots.intervals import BAR, OUTSIDE, TICK, from_draws
 
@@ -58,13 +59,15 @@ def target_map(table: pd.DataFrame, ax: Axes | None = None, *, title: str = "") 
     ax.figure.colorbar(shades, ax=ax, label="probability", ticks=[0, 0.2, 0.4, 0.6, 0.8, 1.0])
     ax.set(xlim=(n[0], n[-1]), ylim=(d[0], d[-1]))
     for power in range(
-        int(np.ceil(np.log10(6 * n[0] * d[0]))), int(np.log10(6 * n[-1] * d[-1])) + 1
+        int(np.ceil(np.log10(training_flops(n[0], d[0])))),
+        int(np.log10(training_flops(n[-1], d[-1]))) + 1,
     ):
-        ax.plot(n, 10.0**power / 6 / n, color=OUTSIDE, linewidth=0.8, linestyle="--", zorder=3)
-        at = (
-            10.0**power / 6 / d[0]
-        )  # named where it leaves the picture, at the bottom or on the right
-        end = (at, d[0]) if at < n[-1] else (n[-1], 10.0**power / 6 / n[-1])
+        flops = 10.0**power
+        same = training_tokens(flops, n)
+        ax.plot(n, same, color=OUTSIDE, linewidth=0.8, linestyle="--", zorder=3)
+        # labelled where it leaves the picture, at the bottom or on the right
+        at = training_tokens(flops, d[0])
+        end = (at, d[0]) if at < n[-1] else (n[-1], same[-1])
         _name(ax, f"1e{power}", end, OUTSIDE, offset=(-3, 4), ha="right", va="bottom")
     log_axis(ax, "x", table["params"])
     log_axis(ax, "y", table["tokens"])

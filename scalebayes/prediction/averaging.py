@@ -10,8 +10,9 @@ from scipy.special import softmax
 
 from scalebayes.data.schema import TO_ONE, quoted
 from scalebayes.inference.fitting import fit
-from scalebayes.inference.posterior import Average, Fit
-from scalebayes.prediction.predict import joint_log_score
+from scalebayes.inference.posterior import Fit
+from scalebayes.prediction.averages import Average
+from scalebayes.prediction.predictive import joint_log_score
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -82,7 +83,7 @@ def fit_average(
         observations: Validated tables, with models of three sizes at least.
         seed: Seed of all random numbers.
         hold_out: Models whose scores and losses no law may see.
-        **settings: Other arguments of `fit`, such as draws and chains.
+        **settings: Other arguments of `fit`, such as sampler.
 
     Returns:
         The fits and their weights.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import json
 import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -17,13 +15,10 @@ from jax.flatten_util import ravel_pytree
 from numpyro import handlers
 
 from scalebayes.data.observations import Observations
-from scalebayes.inference.compilation import over_draws
+from scalebayes.inference.compilation import compiled
 from scalebayes.inference.diagnostics import ConvergenceWarning
-from scalebayes.inference.fitting import evaluate
-from scalebayes.inference.posterior import make_tree
-from scalebayes.laws import LAWS
+from scalebayes.inference.tree import evaluate, make_tree
 from scalebayes.model.effects import local_dim
-from scalebayes.model.law import from_specification, specification
 from scalebayes.prediction.new_levels import given, positions
 
 if TYPE_CHECKING:
@@ -31,6 +26,7 @@ if TYPE_CHECKING:
 
     from scalebayes.inference.posterior import Fit
     from scalebayes.model.design import Design
+    from scalebayes.model.law import Law
 
 PROPOSALS = 64
 """Proposals for the effects of the new families at each posterior draw."""
@@ -84,7 +80,7 @@ def condition(fit: Fit, observations: Observations, *, seed: int = 0) -> Fit:
     n_chain, n_draw = sizes["chain"], sizes["draw"]
     with jax.enable_x64(True):
         keys = jax.random.split(jax.random.key(seed), n_chain * n_draw)
-        run = _conditioner(json.dumps(specification(law)))
+        run = _conditioner(law)
         local, log_weight, inner = jax.tree.map(np.asarray, run(draws, keys, small, position))
     weight, pareto_k = importance_weights(log_weight)
     effective = 1 / float((weight**2).sum())
@@ -149,10 +145,9 @@ def importance_weights(log_weight: np.ndarray) -> tuple[np.ndarray, float]:
     return weight / weight.sum(), float(pareto_k)
 
 
-@functools.lru_cache(maxsize=16)
-def _conditioner(law_json: str) -> Callable[..., Any]:
+@compiled(2)
+def _conditioner(law: Law) -> Callable[..., Any]:
     """Compiled: one posterior draw to effects of the new families, and the draw's log weight."""
-    law = from_specification(json.loads(law_json), LAWS)
 
     def one(draw: dict[str, Any], key: Any, design: Design, position: dict[str, Any]) -> Any:
         def centre(site: Any) -> Any:
@@ -199,7 +194,7 @@ def _conditioner(law_json: str) -> Callable[..., Any]:
         log_weight = jax.nn.logsumexp(ratio) - jnp.log(PROPOSALS)
         return unflatten(proposals[pick]), log_weight, 1 / jnp.sum(share**2)
 
-    return over_draws(one, 2)
+    return one
 
 
 def _mode(log_density: Callable[[Any], Any], start: Any) -> tuple[Any, Any]:

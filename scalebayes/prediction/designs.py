@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 
 from scalebayes.data.observations import Observations
-from scalebayes.data.schema import TO_ONE, quoted, suggestion
+from scalebayes.data.schema import TO_ONE, columns_of, identity_columns, quoted, suggestion
 from scalebayes.model.effects import check_mixtures
 from scalebayes.prediction.new_levels import positions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from scalebayes.inference.posterior import Fit
+    from scalebayes.inference.posterior import Fit, Fitted
     from scalebayes.model.design import Design
 
 Quantity = Literal["score", "loss"]
@@ -36,21 +36,72 @@ def design_of_models(
 def asked(fit: Fit, observations: Observations, new_families: Sequence[str]) -> Design:
     """Design of scores that are asked for, not observed, and others of the same models that are."""
     scores = observations.scores
-    seen = _seen(fit, observations.models, "score")
+    inputs = _inputs(fit, observations)
+    seen = _seen(fit, inputs.models, "score")
     others = seen[~seen.index.isin(pd.MultiIndex.from_frame(scores[CELL["score"]]))]
     cells = pd.concat([scores, others.reset_index()], ignore_index=True)
-    inputs = _inputs(fit, observations)
     return _design(fit, inputs, cells, np.arange(len(cells)) >= len(scores), new_families)
 
 
 def _inputs(fit: Fit, models: pd.DataFrame | Observations) -> Observations:
-    """Models and their mixtures; where none is given, what the fit knows of these very models."""
-    given = models if isinstance(models, Observations) else Observations(models)
-    mixtures, known = given.mixtures, fit.observations.mixtures
+    """Models, their mixtures and covariates; where none are given, what the fit knows of these very models."""
+    if not isinstance(models, Observations):
+        models = Observations(_with_covariates(fit, models), covariates=fit.covariates)
+    table, mixtures = _with_covariates(fit, models.models), models.mixtures
+    known = fit.observations.mixtures
     _check_mixtures(known, mixtures)
-    left_out = _same(fit, given.models) - set(mixtures["model"])
+    left_out = _same(fit, table) - set(mixtures["model"])
     mixtures = pd.concat([mixtures, known[known["model"].isin(left_out)]])
-    return Observations(given.models, mixtures=mixtures)
+    columns = columns_of("models", fit.law.covariates)
+    return Observations(table[[*columns]], mixtures=mixtures, covariates=fit.covariates)
+
+
+def _with_covariates(fit: Fit, models: pd.DataFrame) -> pd.DataFrame:
+    """The table of models with the covariates that the law uses; those of the fit's own models are filled in."""
+    own = fit.observations.models.set_index("model")
+    for covariate in fit.covariates:
+        name = covariate.name
+        known = models["model"].map(own[name])
+        values = models[name].where(models[name].notna(), known) if name in models else known
+        if values.isna().any():
+            raise ValueError(
+                f"the law uses the covariate {name!r}, which is not given for "
+                f"{quoted(models['model'][values.isna()])}: add a column {name!r} to the models"
+            )
+        models = models.assign(**{name: values})
+    return models
+
+
+def covariates_of(
+    fit: Fitted, family: str, given: Mapping[str, float | str] | None = None
+) -> dict[str, float | str]:
+    """Values of the covariates of a model that a family may train.
+
+    Args:
+        fit: The fit, or an average of fits.
+        family: The family.
+        given: Values by covariate; those left out are the values of the family's largest model.
+
+    Raises:
+        ValueError: If a covariate is not one of the laws, or a family that is not in the fit comes without one.
+    """
+    names = list(dict.fromkeys(c.name for part in fit.parts for c in part.fit.covariates))
+    values = dict(given or {})
+    if unknown := [name for name in values if name not in names]:
+        raise ValueError(
+            f"the law uses no covariate {quoted(unknown)}, it uses {quoted(names) or 'none at all'}: leave it out"
+        )
+    models = fit.observations.models
+    own = models[models["family"] == family].sort_values(["params", "tokens"])
+    for name in names:
+        if name not in values:
+            if own.empty:
+                raise ValueError(
+                    f"the family {family!r} is not in the fit, whose law uses the covariate {name!r}: give it, as in "
+                    f"covariates={{{name!r}: ...}}"
+                )
+            values[name] = own[name].iloc[-1]
+    return values
 
 
 def _cells(fit: Fit, models: pd.DataFrame, of: Quantity) -> tuple[pd.DataFrame, np.ndarray]:
@@ -70,9 +121,10 @@ def _seen(fit: Fit, models: pd.DataFrame, of: Quantity) -> pd.DataFrame:
 
 
 def _same(fit: Fit, models: pd.DataFrame) -> set[str]:
-    """The models that are a fit's own, by name, family, size and tokens."""
-    own = fit.observations.models
-    return set(own.merge(models, on=["model", "family", "params", "tokens"])["model"])
+    """The models that are a fit's own, by what identifies a model."""
+    return set(
+        fit.observations.models.merge(models, on=identity_columns(fit.law.covariates))["model"]
+    )
 
 
 def _design(
@@ -87,7 +139,7 @@ def _design(
     losses, losses_seen = _cells(fit, inputs.models, "loss")
     units = fit.observations.losses.drop_duplicates("domain").set_index("domain")["unit"]
     losses["unit"] = losses["domain"].map(units)
-    complete = fit.complete(Observations(inputs.models, scores, losses, inputs.mixtures))
+    complete = fit.complete(inputs.with_tables(scores=scores, losses=losses))
     design = fit.design_of(complete, observed, losses_seen)
     check_mixtures(fit.law, design)
     return _as_in_the_fit(fit, design)
@@ -105,6 +157,7 @@ def _as_in_the_fit(fit: Fit, design: Design) -> Design:
         design,
         centre=np.where(known, fit.design.centre[row], design.centre),
         level=np.where(known, fit.design.level[row], np.nan),
+        covariate_centre=np.where(known, fit.design.covariate_centre[row], design.covariate_centre),
         final=design.final & (design.log_tokens >= end),
     )
 

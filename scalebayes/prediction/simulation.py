@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,16 +10,15 @@ import numpy as np
 import xarray as xr
 from numpyro import handlers
 
-from scalebayes.data.observations import Observations
-from scalebayes.inference.compilation import make_room, over_draws
-from scalebayes.inference.posterior import make_tree
-from scalebayes.laws import LAWS
+from scalebayes.inference.compilation import compiled, make_room
+from scalebayes.inference.tree import make_tree
 from scalebayes.model import design as designs
-from scalebayes.model.law import from_specification, specification
+from scalebayes.model.covariates import declarations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from scalebayes.data.observations import Observations
     from scalebayes.model.design import Design
     from scalebayes.model.law import Law
 
@@ -45,8 +42,8 @@ def prior_predictive(
     """
     make_room()
     with jax.enable_x64(True):
-        design = designs.build(observations)
-        run = _simulator(json.dumps(specification(law)))
+        design = designs.build(observations, covariates=declarations(law, observations))
+        run = _simulator(law)
         keys = jax.random.split(jax.random.key(seed), draws)
         values, observed = run(keys, np.tile(design.log_loss, (draws, 1)), design)
         if "loss" in observed:  # the scores are to be those of the simulated losses
@@ -70,10 +67,9 @@ def prior_predictive(
     )
 
 
-@functools.lru_cache(maxsize=16)
-def _simulator(law_json: str) -> Callable[..., Any]:
+@compiled(2)
+def _simulator(law: Law) -> Callable[..., Any]:
     """Compiled: keys, observed losses and a design to parameters and observed values."""
-    law = from_specification(json.loads(law_json), LAWS)
 
     def one(
         key: jax.Array, log_loss: jax.Array, design: Design
@@ -94,7 +90,7 @@ def _simulator(law_json: str) -> Callable[..., Any]:
         }
         return values, observed
 
-    return over_draws(one, 2)
+    return one
 
 
 def simulate(
@@ -117,4 +113,4 @@ def simulate(
     for of, rows in (("score", scores), ("loss", losses)):
         if of in tree["prior_predictive"]:
             rows[of] = tree["prior_predictive"][of].to_numpy().reshape(-1)
-    return Observations(observations.models, scores, losses, observations.mixtures), truth
+    return observations.with_tables(scores=scores, losses=losses), truth

@@ -13,18 +13,19 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 import numpy as np
 import pandas as pd
 
-from scalebayes.data.schema import quoted, suggestion
-from scalebayes.inference.posterior import Average, Fit, parts
-from scalebayes.model.two_steps import domain_of_benchmark
-from scalebayes.prediction.designs import CELL, design_of_models
+from scalebayes.data.compute import params_and_tokens, training_flops
+from scalebayes.data.observations import Observations
+from scalebayes.data.schema import description_columns, quoted, suggestion
+from scalebayes.inference.posterior import Fit, Fitted
+from scalebayes.prediction.designs import CELL, covariates_of, design_of_models
 from scalebayes.prediction.new_levels import new_names
-from scalebayes.prediction.predict import at_cells, predict, summary
+from scalebayes.prediction.predictive import at_cells, predict, summary
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from scalebayes.prediction.designs import Quantity
-    from scalebayes.prediction.predict import Kind
+    from scalebayes.prediction.predictive import Kind
 
 Along = Literal["params", "tokens", "flops"]
 
@@ -52,7 +53,7 @@ class Steps(NamedTuple):
 
 
 def trajectory(
-    fit: Fit | Average,
+    fit: Fitted,
     families: str | Sequence[str],
     *,
     along: Along = "params",
@@ -64,6 +65,7 @@ def trajectory(
     kind: Kind = "score",
     prob: Sequence[float] = (0.5, 0.9),
     new_families: Sequence[str] = (),
+    covariates: Mapping[str, float | str] | None = None,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Predictive intervals of families along size, tokens or training compute.
@@ -87,6 +89,7 @@ def trajectory(
         kind: As in `predict`: `score`, what a measurement will show, or `mean`, what the law expects.
         prob: Probabilities of the central intervals.
         new_families: As in `predict`.
+        covariates: Covariates along the curves, by name; those left out are those of each family's largest model.
         seed: Seed of the predictive draws.
 
     Returns:
@@ -98,15 +101,21 @@ def trajectory(
         ValueError: As for `predict`, or if a benchmark is unknown, or a number is not positive.
     """
     families = [families] if isinstance(families, str) else list(dict.fromkeys(families))
-    own, column = parts(fit)[0][0], CELL.get(of, CELL["score"])[1]
+    own, column = fit.parts[0].fit, CELL.get(of, CELL["score"])[1]
     chosen = _chosen(own, column, on)
     grid = _grid(own.observations.models, families, along, fixed, span, points)
+    of_family = {f: covariates_of(fit, f, covariates) for f in families}
+    names = list(next(iter(of_family.values())))
+    for name in names:
+        grid[name] = [of_family[f][name] for f in grid["family"]]
+    declared = {name: own.observations.covariates[name] for name in names}
     n_draws = own.tree["posterior"].sizes["chain"] * own.tree["posterior"].sizes["draw"]
     n = max(1, int(MOST / (n_draws * points * len(own.design.labels(column)))))
     groups = [families[i : i + n] for i in range(0, len(families), n)]
     table = pd.concat(
         predict(
-            fit, grid[grid["family"].isin(part)].drop(columns="flops"),
+            fit,
+            Observations(grid[grid["family"].isin(part)].drop(columns="flops"), covariates=declared),
             of=of, kind=kind, prob=prob, new_families=new_families, seed=seed,
         )
         for part in groups
@@ -117,7 +126,7 @@ def trajectory(
     return table
 
 
-def measured(fit: Fit | Average, *, of: Quantity = "score") -> pd.DataFrame:
+def measured(fit: Fitted, *, of: Quantity = "score") -> pd.DataFrame:
     """What was measured of the models of a fit, held-out ones included.
 
     Args:
@@ -133,14 +142,14 @@ def measured(fit: Fit | Average, *, of: Quantity = "score") -> pd.DataFrame:
     """
     if of not in CELL:
         raise ValueError(f"of must be one of {quoted(CELL)}, but is {of!r}")
-    own = parts(fit)[0][0]
+    own = fit.parts[0].fit
     rows, seen = (
         (own.observations.scores, own.seen)
         if of == "score"
         else (own.observations.losses, own.losses_seen)
     )
     rows = rows.drop(columns=["n_items", "chance"], errors="ignore").assign(held_out=~seen)
-    models = own.observations.models[["model", "family", "params", "tokens", "flops"]]
+    models = own.observations.models[description_columns(own.observations.covariates)]
     return models.merge(rows, on="model")
 
 
@@ -175,15 +184,16 @@ def two_steps(
     Raises:
         ValueError: If the law has no such steps, the benchmark is unknown, or as for `trajectory`.
     """
-    if isinstance(fit, Average) or not hasattr(fit.law, "feature"):
-        name = "an average" if isinstance(fit, Average) else type(fit.law).__name__
+    drivers = fit.law.drivers(fit.design) if len(fit.parts) == 1 else None
+    if drivers is None:
+        laws = " and ".join(part.name for part in fit.parts)
         raise ValueError(
-            "two_steps needs a fit of a law in which one loss drives each benchmark, Ladder or Flp, "
-            f"but got one of {name}: fit such a law, or draw trajectory()"
+            "two_steps needs a fit of one law in which one loss drives each benchmark, such as Ladder or Flp, "
+            f"but got one of {laws}: fit such a law, or draw trajectory()"
         )
     [benchmark] = _chosen(fit, "benchmark", benchmark)
     j = fit.design.labels("benchmark").index(benchmark)
-    domain = fit.design.labels("domain")[domain_of_benchmark(fit.design, fit.law.feature)[j]]
+    domain = fit.design.labels("domain")[drivers[j]]
     families = fit.observations.families if families is None else families
 
     def along_flops(of: Quantity, on: str) -> pd.DataFrame:
@@ -223,7 +233,8 @@ def _at_losses(fit: Fit, rows: pd.DataFrame, kind: Kind, seed: int) -> np.ndarra
     models = rows[["family"]].assign(
         model=new_names(fit.observations.models, len(rows)), params=n0, tokens=d0
     )
-    design = design_of_models(fit, models)
+    own = pd.DataFrame([covariates_of(fit, family) for family in models["family"]], models.index)
+    design = design_of_models(fit, pd.concat([models, own], axis=1))
     log_loss = np.log(rows["loss"].to_numpy())[design.loss_model]
     design = replace(design, log_loss=log_loss, loss_observed=np.ones(len(log_loss), bool))
     values = at_cells(fit, design, seed, typical=kind == "mean")["score"][kind]
@@ -233,7 +244,7 @@ def _at_losses(fit: Fit, rows: pd.DataFrame, kind: Kind, seed: int) -> np.ndarra
 def _both(fit: Fit, benchmark: str, domain: str) -> pd.DataFrame:
     """Scores on a benchmark and losses on a domain, side by side; NaN where one is missing."""
     scores, losses = measured(fit), measured(fit, of="loss")
-    keys = ["model", "family", "params", "tokens", "flops"]
+    keys = description_columns(fit.observations.covariates)
     table = scores[scores["benchmark"] == benchmark].merge(
         losses[losses["domain"] == domain], "outer", on=keys, suffixes=("", "_loss")
     )
@@ -272,12 +283,12 @@ def _grid(
         params, tokens = {
             "params": (at, same),
             "tokens": (same, at),
-            "flops": (np.sqrt(at / (6 * same)), np.sqrt(at * same / 6)),
+            "flops": params_and_tokens(at, same),
         }[along]
         pieces.append(pd.DataFrame({"family": family, "params": params, "tokens": tokens}))
     grid = pd.concat(pieces, ignore_index=True)
     grid.insert(1, "model", new_names(models, len(grid)))
-    return grid.assign(flops=6 * grid["params"] * grid["tokens"])
+    return grid.assign(flops=training_flops(grid["params"], grid["tokens"]))
 
 
 def _own(models: pd.DataFrame, along: Along) -> float:

@@ -14,7 +14,7 @@ from scalebayes.evaluation.predictions import PLURAL
 from scalebayes.identifiability import verdicts as identification
 from scalebayes.inference import diagnostics
 from scalebayes.prediction.designs import CELL
-from scalebayes.prediction.predict import predict
+from scalebayes.prediction.predictive import predict
 from scalebayes.report import figures as pictures
 from scalebayes.report.section import Section
 from scalebayes.report.tables import intervals_as_text

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import re
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -25,17 +24,14 @@ FEW_FAMILIES = 5
 
 def law(fit: Fit) -> Section:
     """What was fitted."""
-    module = inspect.getmodule(type(fit.law))
-    story, *listed = re.split(r"^References?:$", (module and module.__doc__) or "", flags=re.M)
-    links = re.findall(r"(\S.*?),?\s(https?://\S+)", " ".join(" ".join(listed).split()))
     what = (inspect.getdoc(type(fit.law)) or "").partition("\n")[0]
     choices = [(k, v) for k, v in about(fit)["law"].items() if k != "name"]
     return Section(
         "law",
         "What was fitted",
         [f"{type(fit.law).__name__}: {what[:1].lower()}{what[1:]}"],
-        links=links,
-        equations=story.strip(),
+        links=list(fit.law.references),
+        equations=fit.law.story.strip(),
         tables={"Choices of the law": pd.DataFrame(choices, columns=["choice", "value"])},
     )
 
@@ -109,7 +105,7 @@ def provenance(fit: Fit, seed: int) -> Section:
     """What it takes to get the same page again."""
     facts = about(fit)
     parts: dict[str, dict[str, Any]] = {
-        "setting": facts["settings"] | {"staged": fit.provenance.get("staged", False)},
+        "setting": facts["settings"],
         "seconds": {k: f"{v:.1f}" for k, v in facts["seconds"].items()},
         "version": facts["versions"],
         "held out": {" / ".join([h] if isinstance(h, str) else h): "" for h in fit.held_out},

@@ -11,7 +11,7 @@ from scalebayes import plots as draw
 from scalebayes.data.schema import quoted, suggestion
 from scalebayes.data.validation import plural
 from scalebayes.evaluation import scoring
-from scalebayes.evaluation.held_out import held_out
+from scalebayes.evaluation.heldout import held_out
 from scalebayes.identifiability.verdicts import identifiability as identify
 from scalebayes.plots.axes import short
 from scalebayes.prediction import trajectories

@@ -8,7 +8,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scalebayes.evaluation.held_out import held_out, holds_out
+from scalebayes.evaluation.heldout import held_out, holds_out
 from scalebayes.report import answers, background
 from scalebayes.report.tables import cell
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from scalebayes.laws import priors as priors_of
-from scalebayes.model.law import specification
+from scalebayes.model.law import priors as priors_of
+from scalebayes.model.specification import specification
 
 if TYPE_CHECKING:
     from scalebayes.inference.posterior import Fit
@@ -41,7 +41,7 @@ def about(fit: Fit) -> dict[str, Any]:
             "held_out": list(fit.held_out),
         },
         "verdict": verdict(fit),
-        "settings": fit.provenance["settings"],
+        "settings": {"seed": fit.seed, **fit.provenance["sampler"]},
         "seconds": fit.provenance["seconds"],
         "versions": fit.provenance["versions"],
         "priors": [{"name": n, "prior": d, "reason": r} for n, d, r in priors],

@@ -10,7 +10,7 @@ are. With the scale of an effect divided out,
 and v times the scale is the skill part of the effect: alpha_f of a family's intercept, beta_p of a
 slope, beta_fp - beta_p of a family's own slope. Skills of models follow by the law's first line,
 
-    theta_i = alpha_f + sum_p x_ip beta_fp
+    theta_i = alpha_f + sum_p x_ip beta_fp + sum_q c_iq Gamma_q
 
 and `alignment` gives all draws the same axes.
 
@@ -30,7 +30,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from scalebayes.inference.posterior import evenly
+from scalebayes.inference.draws import evenly
 from scalebayes.laws.sloth import Sloth
 from scalebayes.model import curves
 
@@ -95,7 +95,7 @@ def skill_draws(fit: Fit, *, seed: int = 0, draws: int = 1000) -> SkillDraws:
     log_n = np.broadcast_to(np.asarray(design.log_params, float), log_d.shape)
     x = inputs(log_n, log_d, design.reference)
     # skill parts in standard units: sites of the law, or drawn given the effects
-    part: dict[str, Any] = {name: site.get(f"{name}_skill") for name in ("d", "B", "z", "l")}
+    part: dict[str, Any] = {name: site.get(f"{name}_skill") for name in ("d", "B", "z", "l", "z_q")}
     if law.specific:
         part = _given_effects(design, site, np.random.default_rng(seed))
 
@@ -109,6 +109,9 @@ def skill_draws(fit: Fit, *, seed: int = 0, draws: int = 1000) -> SkillDraws:
         own = site["tau"][:, None, :, None] * part["z"]
         beta_f[:, :, : own.shape[2]] += own
     theta = alpha[:, family] + np.einsum("dip,dipk->dik", x, beta_f[:, family])
+    if law.covariates:
+        gamma = site["s_q"][:, np.asarray(design.covariate_of), None] * part["z_q"]
+        theta = theta + np.asarray(design.covariates) @ gamma
     return SkillDraws(site["lam"], theta, alpha, beta)
 
 
@@ -130,6 +133,10 @@ def _given_effects(
         part["z"] = _skill_part(rows, lam, omega, rng).reshape(n, n_family, n_own, -1)
         own = site["tau"][:, None, :, None] * own
         mean = mean + np.einsum("fp,dfpj->dfj", x_f[:, :n_own], own)
+    if "z_q" in site:  # likewise, Gamma = s_q R z_q
+        root = np.linalg.cholesky(lam @ lam.swapaxes(1, 2) + _diagonal(omega**2))
+        part["z_q"] = _skill_part(site["z_q"] @ root.swapaxes(1, 2), lam, omega, rng)
+        mean = mean + np.asarray(design.covariate_centre) @ site["Gamma"]
     rho: np.ndarray | float = 0.0
     if "l" in site:
         rho = site["rho"][:, None, None]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from scalebayes.prediction.predict import summary
+from scalebayes.prediction.predictive import summary
 from scalebayes.skills.alignment import align
 from scalebayes.skills.factor_scores import SkillDraws, inputs, skill_draws
 

@@ -11,6 +11,7 @@ import time
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import joblib
 import numpy as np
@@ -30,14 +31,14 @@ from scalebayes.evaluation import (
     refits,
 )
 from scalebayes.evaluation.cross_validation import cross_validate
-from scalebayes.evaluation.held_out import held_out
+from scalebayes.evaluation.heldout import held_out
 from scalebayes.evaluation.pieces import Pieces
 from scalebayes.evaluation.predictions import mixed
 from scalebayes.prediction import averaging
 from scalebayes.prediction.simulation import simulate
 
-SHORT = {"seed": 0, "draws": 200, "warmup": 200}
-QUICK = {**SHORT, "chains": 2}
+SHORT: dict[str, Any] = {"seed": 0, "sampler": sb.Nuts(draws=200, warmup=200, chains=2)}
+QUICK = SHORT
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +189,7 @@ from scalebayes.data import folds
 from scalebayes.prediction.simulation import simulate
 observations = simulate(sb.SizeAndTokens(), table(6, 3), seed=2)[0].only(domains=[])
 sb.cross_validate(sb.SharedIntercept(), observations, folds.larger(observations, keep=[1, 2]),
-                  folder={folder!r}, seed=0, draws=200, warmup=200, chains=2)
+                  folder={folder!r}, seed=0, sampler=sb.Nuts(draws=200, warmup=200, chains=2))
 """
 
 

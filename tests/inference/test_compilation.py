@@ -17,7 +17,7 @@ from scalebayes.inference import fitting as inference
 from scalebayes.inference.compilation import make_room, over_draws
 from scalebayes.model.law import specification
 from scalebayes.prediction import conditioning, simulation
-from scalebayes.prediction import predict as prediction
+from scalebayes.prediction import predictive as prediction
 from scalebayes.prediction.new_levels import positions
 
 

@@ -131,7 +131,7 @@ def test_the_discrepancy_spreads_with_distance() -> None:
 
 def test_a_feature_without_losses_is_refused() -> None:
     with pytest.raises(ValueError, match=r"feature 'c4' needs losses on \['c4'\]"):
-        sb.fit(sb.Ladder(feature="c4"), ladder(), seed=0, draws=1, warmup=1)
+        sb.fit(sb.Ladder(feature="c4"), ladder(), seed=0, sampler=sb.Nuts(draws=1, warmup=1))
 
 
 LARGE = ladder(sizes=5)
@@ -146,8 +146,8 @@ def simulated() -> tuple[sb.Observations, dict[str, np.ndarray]]:
 def fitted(simulated: tuple[sb.Observations, dict[str, np.ndarray]]) -> sb.Fit:
     hidden = [m for m in simulated[0].models["model"] if m.startswith("4")]
     return fit_quietly(
-        sb.Ladder(), simulated[0], seed=0, draws=300, warmup=300, hold_out=hidden,
-        max_tree_depth=7, reference=design.build(LARGE).reference,  # the very law that the table was simulated from
+        sb.Ladder(), simulated[0], seed=0, sampler=sb.Nuts(draws=300, warmup=300, max_tree_depth=7), hold_out=hidden,
+        reference=design.build(LARGE).reference,  # the very law that the table was simulated from
     )  # fmt: skip
 
 
@@ -199,7 +199,9 @@ def test_a_run_is_one_level_however_many_checkpoints() -> None:
 
 def test_checkpoints_of_one_run_need_the_choice() -> None:
     with pytest.raises(ValueError, match="several checkpoints of one run"):
-        sb.fit(sb.Ladder(), ladder(sizes=2, checkpoints=2), seed=0, draws=1, warmup=1)
+        sb.fit(
+            sb.Ladder(), ladder(sizes=2, checkpoints=2), seed=0, sampler=sb.Nuts(draws=1, warmup=1)
+        )
 
 
 def test_a_checkpoint_asked_for_alone_is_not_the_end_of_its_run() -> None:
@@ -233,15 +235,15 @@ def test_a_size_is_one_piece_of_evidence() -> None:
 
 def test_staged_fits_are_the_joint_one_where_all_losses_were_observed(fitted: sb.Fit) -> None:
     staged = fit_quietly(
-        sb.Ladder(), fitted.observations, seed=1, draws=200, warmup=300, staged=True,
-        max_tree_depth=7, hold_out=fitted.held_out, reference=fitted.reference,
+        sb.Ladder(), fitted.observations, seed=1, hold_out=fitted.held_out, reference=fitted.reference,
+        sampler=sb.Staged(sb.Nuts(draws=200, warmup=300, max_tree_depth=7)),
     )  # fmt: skip
     large = fitted.observations.models.iloc[-4:]
     for of in ("score", "loss"):
         one, other = (sb.predict(f, large, of=of) for f in (fitted, staged))  # type: ignore[arg-type]
         assert (one["median"] - other["median"]).abs().max() < 0.4 * one["sd"].max()
         np.testing.assert_allclose(other["sd"], one["sd"], rtol=0.5)
-    assert staged.provenance["staged"]
+    assert not staged.sampler.joint
     with pytest.raises(ValueError, match="a fit in stages has no posterior to leave single scores"):
         pieces(staged, "score")
 
@@ -250,15 +252,15 @@ def test_in_staged_fits_scores_do_not_tell_of_losses() -> None:
     """Scores of runs whose losses are unknown inform step 1 of the joint law alone."""
     table = ladder(sizes=2)
     losses = table.losses[~table.losses["model"].str.startswith("1")]
-    found = {}
+    found, short = {}, sb.Nuts(draws=60, warmup=60, max_tree_depth=5)
     for score in (0.4, 0.8):
         large = table.scores["model"].str.startswith("1")
         scores = table.scores.assign(score=np.where(large, score, 0.5))
         observations = sb.Observations(table.models, scores, losses)
         for staged in (False, True):
             fit = fit_quietly(
-                sb.Ladder(), observations, seed=0, draws=60, warmup=60, staged=staged,
-                max_tree_depth=5, reference=design.build(table).reference,
+                sb.Ladder(), observations, seed=0, reference=design.build(table).reference,
+                sampler=sb.Staged(short) if staged else short,
             )  # fmt: skip
             found[score, staged] = fit.tree["posterior"]["log_L"].to_numpy()
     np.testing.assert_array_equal(found[0.4, True], found[0.8, True])
@@ -267,8 +269,8 @@ def test_in_staged_fits_scores_do_not_tell_of_losses() -> None:
 
 
 def test_a_law_without_losses_has_no_stages(simulated: tuple) -> None:
-    with pytest.raises(ValueError, match="staged=True is for laws with losses"):
-        sb.fit(sb.Sloth(), simulated[0], seed=0, draws=1, warmup=1, staged=True)
+    with pytest.raises(ValueError, match="Staged is for laws with losses"):
+        sb.fit(sb.Sloth(), simulated[0], seed=0, sampler=sb.Staged(sb.Nuts(draws=1, warmup=1)))
 
 
 def test_an_average_mixes_draws(fitted: sb.Fit) -> None:

@@ -14,7 +14,7 @@ from scipy.special import expit, logit
 from scipy.stats import norm
 
 import scalebayes as sb
-from scalebayes.evaluation.held_out import held_out_in_table
+from scalebayes.evaluation.heldout import held_out_in_table
 from scalebayes.inference import diagnostics
 
 SOURCES = ["web", "code", "books", "math"]
@@ -51,7 +51,9 @@ def mixed(n: int = 20) -> sb.Observations:
 def fitted() -> sb.Fit:
     """FLP-M fitted to losses alone, without eight of the larger runs."""
     hidden = [f"1-{i}" for i in range(8)]
-    return fit_quietly(sb.FlpM(), mixed(), seed=0, draws=200, warmup=300, hold_out=hidden)
+    return fit_quietly(
+        sb.FlpM(), mixed(), seed=0, sampler=sb.Nuts(draws=200, warmup=300), hold_out=hidden
+    )
 
 
 def hidden(fit: sb.Fit) -> pd.DataFrame:
@@ -259,9 +261,8 @@ def test_checkpoints_of_a_run_are_not_evidence_of_their_own() -> None:
         apart = sb.Observations(table.models.drop(columns="run"), table.scores, table.losses)
         for together, observations in ((True, table), (False, apart)):
             law = sb.Ladder(feature="c4", inputs="flops", floor="known", checkpoints=together)
-            fit = fit_quietly(
-                law, observations, seed=0, draws=150, warmup=150, target_accept=0.8, max_tree_depth=5
-            )  # fmt: skip
+            sampler = sb.Nuts(draws=150, warmup=150, target_accept=0.8, max_tree_depth=5)
+            fit = fit_quietly(law, observations, seed=0, sampler=sampler)
             found[together] += inside(fit)
             if together:
                 new = table.models.iloc[-1:].assign(params=1e9, tokens=2e10)

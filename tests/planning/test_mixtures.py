@@ -41,7 +41,7 @@ def table() -> sb.Observations:
 
 @pytest.fixture(scope="module")
 def fitted() -> sb.Fit:
-    return fit_quietly(sb.FlpM(), table(), seed=0, draws=20, warmup=100)
+    return fit_quietly(sb.FlpM(), table(), seed=0, sampler=sb.Nuts(draws=20, warmup=100))
 
 
 def test_a_weighted_loss_is_minimised(fitted: sb.Fit) -> None:

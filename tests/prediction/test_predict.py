@@ -185,7 +185,7 @@ def test_importance_weights_turn_a_prior_into_the_posterior() -> None:
     assert pareto_k < 0.7
 
 
-QUICK = {"seed": 0, "draws": 50, "warmup": 100}
+QUICK = {"seed": 0, "sampler": sb.Nuts(draws=50, warmup=100)}
 
 
 def test_condition_with_what_the_fit_knows_left_out() -> None:
@@ -232,9 +232,7 @@ def test_condition_agrees_with_a_refit(fitted: sb.Fit, simulated) -> None:  # ty
             sb.Sloth(),
             sb.Observations.concat(fitted.observations, small),
             seed=4,
-            draws=250,
-            warmup=300,
-            chains=2,
+            sampler=sb.Nuts(draws=250, warmup=300, chains=2),
             hold_out=HELD_OUT,
             reference=fitted.reference,
             progress=False,

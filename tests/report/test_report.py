@@ -20,7 +20,7 @@ from conftest import HELD_OUT
 import scalebayes as sb
 from scalebayes import datasets
 from scalebayes.evaluation import scoring
-from scalebayes.evaluation.held_out import held_out
+from scalebayes.evaluation.heldout import held_out
 from scalebayes.report import figures as pictures
 
 EVIL = "<script>alert('x')</script> & \"co\""

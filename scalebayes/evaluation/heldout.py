@@ -9,19 +9,18 @@ import pandas as pd
 from arviz_stats.base import array_stats
 from scipy.special import logsumexp
 
-from scalebayes.data.observations import Observations
-from scalebayes.data.schema import quoted
+from scalebayes.data.schema import identity_columns, quoted
 from scalebayes.evaluation.bridge import effective_draws
 from scalebayes.evaluation.predictions import PLURAL, HeldOut, mixed
-from scalebayes.inference.posterior import Average
 from scalebayes.prediction.designs import CELL, asked, design_of_models
 from scalebayes.prediction.new_levels import check_known
-from scalebayes.prediction.predict import at_cells
+from scalebayes.prediction.predictive import at_cells
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from scalebayes.inference.posterior import Fit
+    from scalebayes.data.observations import Observations
+    from scalebayes.inference.posterior import Fit, Fitted
     from scalebayes.model.design import Design
     from scalebayes.prediction.designs import Quantity
 
@@ -29,7 +28,7 @@ KINDS: tuple[Quantity, ...] = ("score", "loss")
 
 
 def held_out(
-    fit: Fit | Average,
+    fit: Fitted,
     observations: Observations | None = None,
     *,
     of: Quantity | None = None,
@@ -59,12 +58,24 @@ def held_out(
         ValueError: If there are no such scores or losses, or the fit has seen some of them, or the law has
             not been fitted to any.
     """
-    if isinstance(fit, Average):
-        each = {
-            k: held_out(part, observations, of=of, name=name, new_families=new_families, seed=seed)
-            for k, part in fit.fits.items()
-        }
-        return mixed(each, fit.weights)
+    each = {
+        part.name: _held_out(part.fit, observations, of, name, new_families, seed)
+        for part in fit.parts
+    }
+    if len(each) > 1:
+        return mixed(each, {part.name: part.weight for part in fit.parts})
+    return next(iter(each.values()))
+
+
+def _held_out(
+    fit: Fit,
+    observations: Observations | None,
+    of: Quantity | None,
+    name: str,
+    new_families: Sequence[str],
+    seed: int,
+) -> HeldOut:
+    """Predictions of one fit; for the arguments see `held_out`."""
     of = _quantity(fit, observations, of)
     if observations is None:
         rows = unseen(fit, of)
@@ -82,8 +93,8 @@ def held_out(
     ]
     rows = rows.iloc[np.lexsort(order)].reset_index(drop=True)
     if of == "score":
-        alone = Observations(observations.models, rows, mixtures=observations.mixtures)
-        design, at = asked(fit, alone, new_families), np.arange(len(rows))
+        design = asked(fit, observations.with_tables(scores=rows), new_families)
+        at = np.arange(len(rows))
     else:
         check_known("domain", rows["domain"].unique(), fit.design.labels("domain"))
         design = design_of_models(fit, observations, new_families)
@@ -162,7 +173,7 @@ def _check_unseen(fit: Fit, observations: Observations, of: Quantity) -> None:
 
 def _described(observations: Observations, rows: pd.DataFrame, of: Quantity) -> pd.DataFrame:
     """Scores or losses, each with what identifies its model."""
-    models = observations.models[["model", "family", "params", "tokens"]]
+    models = observations.models[[*identity_columns(observations.covariates)]]
     return rows[[*CELL[of], of]].merge(models)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,11 +14,10 @@ from numpyro import handlers
 from scipy.special import logsumexp
 
 from scalebayes.data.schema import quoted
-from scalebayes.inference.compilation import over_draws
-from scalebayes.inference.posterior import Average, Fit, shares
-from scalebayes.laws import LAWS
+from scalebayes.inference.compilation import compiled
+from scalebayes.inference.draws import shares
+from scalebayes.inference.posterior import Fit, Fitted
 from scalebayes.model.effects import local_dim
-from scalebayes.model.law import from_specification, specification
 from scalebayes.prediction.designs import CELL, asked, design_of_models
 from scalebayes.prediction.new_levels import given, positions
 
@@ -29,13 +26,14 @@ if TYPE_CHECKING:
 
     from scalebayes.data.observations import Observations
     from scalebayes.model.design import Design
+    from scalebayes.model.law import Law
     from scalebayes.prediction.designs import Quantity
 
 Kind = Literal["score", "mean"]
 
 
 def predict(
-    fit: Fit | Average,
+    fit: Fitted,
     models: pd.DataFrame | Observations,
     *,
     of: Quantity = "score",
@@ -111,7 +109,7 @@ def summary(draws: np.ndarray, prob: Sequence[float] = (0.5, 0.9)) -> dict[str, 
 
 
 def predictive_draws(
-    fit: Fit | Average,
+    fit: Fitted,
     models: pd.DataFrame | Observations,
     *,
     of: Quantity = "score",
@@ -129,14 +127,23 @@ def predictive_draws(
         benchmark, and the family of each model as a coordinate. The draws of an average are in one
         chain, its laws one after the other.
     """
-    if isinstance(fit, Average):
-        parts = {
-            name: predictive_draws(
-                part, models, of=of, kind=kind, new_families=new_families, seed=seed
-            )
-            for name, part in fit.fits.items()
-        }
-        return _mixed(parts, fit.weights)
+    drawn = {
+        name: _draws(part, models, of, kind, new_families, seed) for name, part, _ in fit.parts
+    }
+    if len(drawn) > 1:
+        return _mixed(drawn, {part.name: part.weight for part in fit.parts})
+    return next(iter(drawn.values()))
+
+
+def _draws(
+    fit: Fit,
+    models: pd.DataFrame | Observations,
+    of: Quantity,
+    kind: Kind,
+    new_families: Sequence[str],
+    seed: int,
+) -> xr.Dataset:
+    """Joint predictive draws of one fit; for the arguments see `predictive_draws`."""
     if kind not in ("score", "mean"):
         raise ValueError(f"kind must be 'score' or 'mean', but is {kind!r}")
     if of not in CELL or of not in fit.tree["log_likelihood"]:
@@ -262,16 +269,15 @@ def at_cells(
     typical = typical and any(local_dim(fit.law, str(k)) == "run" for k in fit.tree["log_prior"])
     sizes = fit.tree["posterior"].sizes
     shape = sizes["chain"], sizes["draw"]
-    with jax.enable_x64(fit.provenance["settings"]["x64"]):
+    with jax.enable_x64(fit.x64):
         keys = jax.random.split(jax.random.key(seed), shape[0] * shape[1])
-        run = _predictor(json.dumps(specification(fit.law)), joint, typical)
+        run = _predictor(fit.law, joint, typical)
         result = run(fit.draws(), keys, design, positions(fit, design), level)
     return jax.tree.map(lambda v: np.asarray(v).reshape(*shape, -1), result)
 
 
-@functools.lru_cache(maxsize=16)
-def _predictor(law_json: str, joint: bool = False, typical: bool = False) -> Callable[..., Any]:
-    law = from_specification(json.loads(law_json), LAWS)
+@compiled(2)
+def _predictor(law: Law, joint: bool = False, typical: bool = False) -> Callable[..., Any]:
 
     def like_others(site: Any) -> Any:
         run = local_dim(law, site["name"]) == "run"
@@ -304,9 +310,9 @@ def _predictor(law_json: str, joint: bool = False, typical: bool = False) -> Cal
             losses = trace["loss"]["fn"]
             again = losses.given(design.log_loss).sample(noise_of_losses)
             found["loss"] = {
-                "mean": jnp.exp(losses.expected[losses.cell]),
+                "mean": jnp.exp(losses.mean[losses.cell]),
                 "score": jnp.exp(again),
             }
         return found
 
-    return over_draws(one, 2)
+    return one

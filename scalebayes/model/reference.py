@@ -1,0 +1,121 @@
+"""Reference: the constants from which inputs, losses, abilities and covariates are measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import jax
+import numpy as np
+import pandas as pd
+
+from scalebayes.model.covariates import centre_and_scale
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from scalebayes.data.covariates import Covariate
+    from scalebayes.data.observations import Observations
+
+Array: TypeAlias = Any
+"""A NumPy array outside of a compiled program, a traced one inside."""
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """Where inputs and abilities are measured from: fixed when a fit is made, and kept with it.
+
+    Attributes:
+        log_n0: log of the reference size N0.
+        log_d0: log of the reference token count D0.
+        log_d_sd: Spread of log D over the models whose tokens are known; the prior of those whose tokens are not.
+        typical: Median score of each benchmark as a share of the room above its chance level, held within (0.05,
+            0.95), shape (benchmark,). An ability is a logit there, whatever the link.
+        log_loss0: Median log loss of each domain, shape (domain,).
+        per_decade: By how much log loss falls with ten times the FLOPs in the losses that may be seen,
+            roughly, shape (domain,): a loss counts as so many decades.
+        middle: Median of log N, log D and log FLOPs over the models of which a score or loss may be
+            seen, shape (3,).
+        covariate_centre: What is taken off each column of the covariates: the mean of a number over the models of
+            which a score or loss may be seen, zero for a level, shape (covariate_level,).
+        covariate_scale: What each is divided by: the standard deviation of a number, one for a level.
+    """
+
+    log_n0: float
+    log_d0: float
+    log_d_sd: float
+    typical: Array
+    log_loss0: Array
+    per_decade: Array
+    middle: Array
+    covariate_centre: Array = field(default_factory=lambda: np.zeros(0))
+    covariate_scale: Array = field(default_factory=lambda: np.ones(0))
+
+    @classmethod
+    def of(
+        cls,
+        observations: Observations,
+        seen: np.ndarray,
+        losses_seen: np.ndarray,
+        covariates: Sequence[Covariate] = (),
+    ) -> Reference:
+        """Medians; 1e12 tokens and a broad spread where no token count is known.
+
+        Args:
+            observations: Validated tables.
+            seen: Which scores may be looked at, shape (score_obs,).
+            losses_seen: Which losses may be, shape (loss_obs,).
+            covariates: The covariates that the law uses.
+        """
+        models, scores = observations.models, observations.scores
+        log_d = np.log(models["tokens"].dropna().to_numpy(float))
+        room = (scores["score"] - scores["chance"].fillna(0)) / (1 - scores["chance"].fillna(0))
+        typical = room[seen].groupby(scores["benchmark"][seen]).median()
+        losses = observations.losses[losses_seen]
+        loss0 = losses["loss"].groupby(losses["domain"]).median()
+        shown = models["model"].isin({*scores["model"][seen], *losses["model"]})
+        inputs = np.log(models.loc[shown, ["params", "tokens", "flops"]].dropna().to_numpy(float))
+        centre, scale = centre_and_scale(covariates, models[shown])
+        if not len(inputs):
+            inputs = np.log([[7e9, 1e12, 4.2e22]])
+        return cls(
+            log_n0=float(np.median(np.log(models["params"].to_numpy(float)))),
+            log_d0=float(np.median(log_d)) if log_d.size else float(np.log(1e12)),
+            log_d_sd=float(max(np.std(log_d), 0.5)) if log_d.size > 1 else 1.5,
+            typical=typical.reindex(list(observations.benchmarks))
+            .fillna(0.5)
+            .clip(0.05, 0.95)
+            .to_numpy(),
+            log_loss0=np.log(loss0.reindex(list(observations.domains)).fillna(1.0).to_numpy(float)),
+            per_decade=_per_decade(losses, models, observations.domains),
+            middle=np.median(inputs, axis=0),
+            covariate_centre=centre,
+            covariate_scale=scale,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The constants as JSON-ready values; `from_dict` is the inverse."""
+        return {k: np.asarray(v).tolist() for k, v in vars(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Reference:
+        """What `to_dict` gave."""
+        arrays: dict[str, Any] = {
+            k: np.array(v) if isinstance(v, list) else v for k, v in values.items()
+        }
+        arrays.setdefault("per_decade", np.zeros(0))  # of a version without it
+        return cls(**arrays)
+
+
+def _per_decade(losses: pd.DataFrame, models: pd.DataFrame, domains: Sequence[str]) -> np.ndarray:
+    """Slope of log loss on log10 FLOPs by domain, taken positive; 0.15 where there is none to see."""
+    flops = np.log10(losses["model"].map(models.set_index("model")["flops"]).astype(float))
+    table = pd.DataFrame({"domain": losses["domain"], "x": flops, "y": np.log(losses["loss"])})
+    found = {}
+    for domain, own in table.dropna().groupby("domain"):
+        spread = own["x"].var()
+        slope = -own["x"].cov(own["y"]) / spread if len(own) > 1 and spread > 1e-6 else np.nan
+        found[domain] = slope if slope > 0 else np.nan
+    slopes = np.array([found.get(d, np.nan) for d in domains], float)
+    return np.clip(np.nan_to_num(slopes, nan=0.15), 0.02, 1.0)
