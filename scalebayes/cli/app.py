@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from scalebayes.cli import data, evaluate, fit, laws, plan, predict
+from scalebayes.cli import data, demo, evaluate, fit, laws, plan, predict
 from scalebayes.cli.errors import run
 
 app = typer.Typer(
@@ -30,7 +30,7 @@ questions = typer.Typer(
 )
 
 for verb in (
-    fit.demo,
+    demo.demo,
     fit.fit,
     laws.laws,
     predict.predict,

@@ -11,6 +11,8 @@ import typer
 if TYPE_CHECKING:
     import pandas as pd
 
+    from scalebayes.evaluation.predictions import HeldOut
+
 Seed = Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")]
 Draws = Annotated[int, typer.Option(min=1, help="Draws kept per chain.")]
 Warmup = Annotated[int, typer.Option(min=1, help="Adapting iterations per chain, not kept.")]
@@ -76,3 +78,34 @@ def print_json(value: dict[str, Any]) -> None:
     from scalebayes.report.tables import to_json
 
     print(to_json(value))
+
+
+def judged(held: HeldOut) -> pd.DataFrame:
+    """The table of `scoring.scores`, with the kind of each family as `predict` names it."""
+    from scalebayes.evaluation import scoring
+
+    table = scoring.scores(held)
+    kind = table["family_size"].map(lambda n: "known family" if n else "new family")
+    return table.assign(kind=kind)
+
+
+def print_held_out(table: pd.DataFrame) -> None:
+    """Print intervals beside observed scores, or losses, and the share that is inside."""
+    from scalebayes.data.validation import plural
+    from scalebayes.evaluation import scoring
+    from scalebayes.report import tables
+
+    column, of = ("benchmark", "score") if "benchmark" in table else ("domain", "loss")
+    readable = table[["model", column, "observed", "median", "lower_90", "upper_90"]]
+    shown = tables.intervals_as_text(readable).rename(columns={"observed": of})
+    shown["inside"] = ["yes" if inside else "NO" for inside in table["inside_90"]]
+    tables.show(shown, group="model")
+    found = scoring.figures(table).iloc[0]
+    size = f"{found['error']:.1f} points" if of == "score" else f"{found['error']:.3f}"
+    count = plural(len(table), of, "losses" if of == "loss" else "")
+    print(
+        f"\n{count} of {plural(int(found['models']), 'held-out model')}: "
+        f"{found['coverage_90']:.0%} inside the 90% interval, "
+        f"{found['coverage_50']:.0%} inside the 50% interval, "
+        f"mean absolute error {size}"
+    )
