@@ -75,6 +75,11 @@ class Identifiability:
         pairs: Pairs of parameters with correlations beyond `MIN_CORRELATION`: one, other, correlation.
         lacking: Reasons in the design, a sentence each, with the data to add.
         n_draws: Number of draws of prior and posterior.
+
+    Example:
+        >>> found = sb.identifiability(fit)
+        >>> set(found.elements["verdict"]) <= {"identified", "weakly identified", "prior-driven", "prior conflict"}
+        True
     """
 
     groups: pd.DataFrame
@@ -119,6 +124,15 @@ def identifiability(fit: Fit, *, seed: int = 0) -> Identifiability:
 
     Raises:
         ValueError: If the fit has too few draws for the covariances of its parameters.
+
+    Example:
+        >>> found = sb.identifiability(fit)
+        >>> found.groups[["group", "contraction", "verdict", "remedy"]].shape[1]
+        4
+
+    References:
+        Kallioinen, Paananen, Buerkner and Vehtari, Detecting and diagnosing prior and likelihood sensitivity with
+        power-scaling, https://doi.org/10.1007/s11222-023-10366-5
     """
     n_draws = len(next(iter(fit.draws().values())))
     seen = Seen.by(fit)

@@ -16,8 +16,7 @@ from scalebayes.inference.posterior import Fit
 from scalebayes.inference.sampling import sampler_specification
 from scalebayes.inference.tree import evaluate, make_tree
 from scalebayes.model import design as designs
-from scalebayes.model.covariates import declarations
-from scalebayes.model.effects import check_mixtures
+from scalebayes.model.requirements import check_mixtures, declarations
 from scalebayes.version import __version__
 
 if TYPE_CHECKING:

@@ -37,6 +37,16 @@ def load(path: str | Path, *, laws: Iterable[type[Law]] = ()) -> Fit:
         FileNotFoundError: If there is no such file.
         ValueError: If the file is truncated, is not a fit, was written by a newer version, or holds a fit of a law
             that is not known; the message says how to provide it.
+
+    Returns:
+        The fit, with its law, observations, draws and provenance.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     loaded = sb.load(fit.save(pathlib.Path(folder) / "sloth.nc"))
+        >>> loaded.law == fit.law
+        True
     """
     tree, facts, tables = read(Path(path))
     covariates = [

@@ -65,8 +65,12 @@ class Nuts:
         ValueError: If a setting is out of range.
 
     Example:
-        >>> Nuts(draws=500).warmup
+        >>> import scalebayes as sb
+        >>> sb.Nuts(draws=500, target_accept=0.95).warmup
         1000
+
+    References:
+        Hoffman and Gelman, The No-U-Turn Sampler, https://arxiv.org/abs/1111.4246
     """
 
     draws: int = 1000

@@ -83,6 +83,12 @@ class Fit:
             scores, as leave-one-out needs it; the sum over scores is not the joint log likelihood.
         reference: Centring constants of inputs and abilities.
         provenance: Seed, specification of the sampler, versions and seconds.
+
+    Example:
+        >>> fit.law.skills, fit.held_out, fit.n_draws
+        (2, ('f0-3', 'f1-3'), 500)
+        >>> fit.tree["posterior"]["lam"].dims
+        ('chain', 'draw', 'benchmark', 'skill')
     """
 
     law: Law
@@ -252,6 +258,12 @@ class Fit:
 
         Raises:
             OSError: If the file cannot be written.
+
+        Example:
+            >>> import pathlib, tempfile
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     print(fit.save(pathlib.Path(folder) / "sloth.nc").name)
+            sloth.nc
         """
         path = Path(path)
         own = self.observations

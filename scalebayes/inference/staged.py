@@ -25,6 +25,13 @@ class Staged:
 
     Attributes:
         within: The sampler of each stage, such as `Nuts()`.
+
+    Example:
+        >>> sb.Staged(sb.Nuts(draws=500)).joint
+        False
+
+    References:
+        Plummer, Cuts in Bayesian graphical models, https://doi.org/10.1007/s11222-014-9503-z
     """
 
     within: Sampler = field(default_factory=Nuts)

@@ -36,6 +36,10 @@ class SharedIntercept(ScoreLaw):
         floor: `learned` around the chance level, or `known`, the chance level itself.
         ceiling: `one`, or `learned`.
         link: `monotone` with one trainable bend a benchmark, or `logistic`.
+
+    Example:
+        >>> sb.SharedIntercept().coords()
+        {'input': ['compute']}
     """
 
     story: ClassVar[str] = __doc__ or ""
@@ -102,7 +106,12 @@ class SharedIntercept(ScoreLaw):
 @register
 @dataclass(frozen=True, kw_only=True)
 class FamilyIntercept(SharedIntercept):
-    """Accuracy from training compute, with an intercept for each family and benchmark."""
+    """Accuracy from training compute, with an intercept for each family and benchmark.
+
+    Example:
+        >>> sb.FamilyIntercept(link="logistic").link
+        'logistic'
+    """
 
     family_intercepts: ClassVar[bool] = True
 
@@ -110,6 +119,11 @@ class FamilyIntercept(SharedIntercept):
 @register
 @dataclass(frozen=True, kw_only=True)
 class SizeAndTokens(FamilyIntercept):
-    """Accuracy from size, tokens and their product, with an intercept for each family and benchmark."""
+    """Accuracy from size, tokens and their product, with an intercept for each family and benchmark.
+
+    Example:
+        >>> sb.SizeAndTokens(ceiling="learned").ceiling
+        'learned'
+    """
 
     compute_only: ClassVar[bool] = False

@@ -61,6 +61,10 @@ class Flp(OneLoss):
         floor: With a sigmoid, `learned` around the chance level, or `known`, the chance level itself.
         ceiling: With a sigmoid, `one`, or `learned`.
         link: With a sigmoid, `logistic`, or `monotone` with one trainable bend a benchmark.
+
+    Example:
+        >>> sb.Flp(feature="c4", scores="linear", floor="known").irreducible
+        True
     """
 
     story: ClassVar[str] = __doc__ or ""

@@ -75,6 +75,10 @@ class FlpM(TwoSteps):
         floor: `learned` around the chance level, or `known`, the chance level itself.
         ceiling: `one`, or `learned`.
         link: `logistic`, or `monotone` with one trainable bend a benchmark.
+
+    Example:
+        >>> sb.FlpM(scores="network", hidden=2).coords()["hidden"]
+        ['hidden 1', 'hidden 2']
     """
 
     story: ClassVar[str] = __doc__ or ""

@@ -64,6 +64,10 @@ class Ladder(OneLoss):
         floor: `learned` around the chance level, or `known`, the chance level itself.
         ceiling: `one`, or `learned`.
         link: `logistic`, or `monotone` with one trainable bend a benchmark.
+
+    Example:
+        >>> sb.Ladder(inputs="flops").coords()["input"]
+        ['flops']
     """
 
     story: ClassVar[str] = __doc__ or ""

@@ -67,7 +67,7 @@ if TYPE_CHECKING:
 @register
 @dataclass(frozen=True, kw_only=True)
 class Sloth(ScoreLaw):
-    """Latent skills with family effects.
+    """Latent skills with family effects, such as `Sloth(skills=3, lineage=True)`.
 
     Attributes:
         skills: Number of latent skills, K.
@@ -78,6 +78,10 @@ class Sloth(ScoreLaw):
         floor: `learned` around the chance level, or `known`, the chance level itself.
         ceiling: `one`, or `learned`.
         link: `monotone` with one trainable bend a benchmark, or `logistic`.
+
+    Example:
+        >>> sb.Sloth(skills=3).coords()["skill"]
+        ['skill 1', 'skill 2', 'skill 3']
     """
 
     story: ClassVar[str] = __doc__ or ""

@@ -14,24 +14,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from scalebayes.data.covariates import Covariate
-    from scalebayes.data.observations import Observations
-    from scalebayes.model.law import Law
-
-
-def declarations(law: Law, observations: Observations) -> list[Covariate]:
-    """Return the declarations of the covariates that a law uses.
-
-    Raises:
-        ValueError: If the observations do not declare one of them.
-    """
-    declared = observations.covariates
-    if unknown := [name for name in law.covariates if name not in declared]:
-        raise ValueError(
-            f"{type(law).__name__} uses the covariates {unknown}, but the observations declare "
-            f"{list(declared) or 'none'}: declare them, as in covariates={{{unknown[0]!r}: 'numeric'}}, or leave "
-            "them out of the law"
-        )
-    return [declared[name] for name in law.covariates]
 
 
 def labels(covariates: Sequence[Covariate]) -> tuple[str, ...]:

@@ -32,7 +32,16 @@ SomeLaw = TypeVar("SomeLaw", bound="Law")
 
 
 class Source(NamedTuple):
-    """A publication behind a law."""
+    """A publication behind a law.
+
+    Attributes:
+        title: Title of the publication.
+        url: Its address.
+
+    Example:
+        >>> sb.Ladder.references[0].url
+        'https://arxiv.org/abs/2412.04403'
+    """
 
     title: str
     url: str
@@ -55,6 +64,12 @@ class Law:
         story: The equations, as text for a report.
         references: The publications behind the law.
         rotated: Deterministic sites that `invariants` takes beside the sampled ones.
+
+    Example:
+        >>> sb.Sloth() == sb.Sloth(skills=2)
+        True
+        >>> sb.Sloth().dims["a"]
+        ('family', 'benchmark')
     """
 
     covariates: tuple[str, ...] = ()
@@ -167,6 +182,12 @@ def _sites(law: type[Law]) -> dict[str, Site]:
 
 def priors(law: Law) -> list[tuple[str, str, str]]:
     """List name, distribution and reason of every prior of a law, including priors that its choices leave unused.
+
+    Args:
+        law: The law.
+
+    Returns:
+        Triples (name, distribution, reason), such as `('omega', 'LogNormal(-1.4, 0.5)', ...)`.
 
     Example:
         >>> import scalebayes as sb

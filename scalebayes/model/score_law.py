@@ -82,6 +82,22 @@ class ScoreLaw(Law):
         floor: `learned` around the chance level, or `known`, the chance level itself.
         ceiling: `one`, or `learned`.
         link: `monotone` with one trainable bend a benchmark, or `logistic`.
+
+    Example:
+        A law in which all models have the same ability on a benchmark:
+
+        >>> import numpyro
+        >>> class SameAbility(sb.ScoreLaw):
+        ...     b = sb.site("benchmark", phrase="ability", informed_by="scores")
+        ...
+        ...     def __call__(self, design):
+        ...         with numpyro.plate("benchmark", design.chance.shape[0]):
+        ...             b = numpyro.sample("b", numpyro.distributions.Normal(0.0, 1.5))
+        ...         eta = b + 0 * design.log_params[:, None]
+        ...         self.observe(eta, self.response(design), design)
+        >>> tree = sb.prior_predictive(SameAbility(), fit.observations, seed=0, draws=10)
+        >>> tree["prior"]["b"].dims
+        ('chain', 'draw', 'benchmark')
     """
 
     floor: Literal["learned", "known"] = "learned"

@@ -24,6 +24,10 @@ class Site:
         even: Whether the density is unchanged when any one of its values changes sign.
         exchangeable: Whether labels along its dimensions may be permuted, so that single values have no meaning.
         expects: `score` or `loss` for the site of their expected values.
+
+    Example:
+        >>> sb.Sloth().sites["omega"].phrase
+        'specific parts of benchmarks, sd'
     """
 
     dims: tuple[str, ...] = ()
@@ -45,7 +49,7 @@ def site(
     """Declare a site. For the arguments see `Site`.
 
     Example:
-        >>> site("family", "benchmark", phrase="intercepts of single families", informed_by="scores").dims
+        >>> sb.site("family", "benchmark", phrase="intercepts of single families", informed_by="scores").dims
         ('family', 'benchmark')
     """
     return Site(dims, phrase, informed_by, even, exchangeable, expects)
@@ -64,6 +68,15 @@ def prior(
         make: Function that returns the default distribution, or None for a prior that depends on the data.
         reason: Reason for this prior, with its numbers, for readers of a report.
         of: Declaration of the site with the field's name; None if the prior belongs to sites with other names.
+
+    Returns:
+        A dataclass field, whose default is a new distribution for each law.
+
+    Example:
+        >>> from numpyro.distributions import Normal
+        >>> field = sb.prior(lambda: Normal(0.0, 1.0), "a slope is about one logit", sb.site("benchmark"))
+        >>> field.metadata["reason"], field.metadata["site"].dims
+        ('a slope is about one logit', ('benchmark',))
     """
     return dataclasses.field(default_factory=make, metadata={"reason": reason, "site": of})
 

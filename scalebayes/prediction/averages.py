@@ -26,6 +26,11 @@ class Average:
         weights: Weight of each law, summing to one.
         evidence: One row per held-out size: params, n_scores, and per law a column with the log of its joint
             predictive density of these scores; None if the weights were supplied.
+
+    Example:
+        >>> both = sb.average({"one": fit, "other": fit}, {"one": 0.75, "other": 0.25})
+        >>> [(part.name, part.weight) for part in both.parts]
+        [('one', 0.75), ('other', 0.25)]
     """
 
     fits: dict[str, Fit]

@@ -34,6 +34,14 @@ def average(fits: Mapping[str, Fit], weights: Mapping[str, float]) -> Average:
     Raises:
         ValueError: If the names of weights and fits differ, the weights are negative or do not sum to one, or the
             fits have not seen the same scores in the same order.
+
+    Example:
+        >>> sb.average({"one": fit, "other": fit}, {"one": 0.75, "other": 0.25}).weights
+        {'one': 0.75, 'other': 0.25}
+
+    References:
+        Yao, Vehtari, Simpson and Gelman, Using stacking to average Bayesian predictive distributions,
+        2018. https://doi.org/10.1214/17-BA1091
     """
     check_same_scores(fits)
     if set(fits) != set(weights):
@@ -97,6 +105,10 @@ def fit_average(
     References:
         Yao, Pirš, Vehtari and Gelman, Bayesian hierarchical stacking: some models are (somewhere)
         useful, 2022. https://doi.org/10.1214/21-BA1287
+
+    Example:
+        >>> laws = {"ladder": sb.Ladder(), "flp": sb.Flp()}
+        >>> sb.fit_average(laws, sb.datasets.olmo_ladder(), seed=0).weights  # doctest: +SKIP
     """
     if len(laws) < 2:
         raise ValueError(f"laws must be at least two laws, got {list(laws)}")

@@ -66,6 +66,14 @@ def condition(fit: Fit, observations: Observations, *, seed: int = 0) -> Fit:
     Raises:
         ValueError: If a family is in the fit already (refit instead), a benchmark is not in the fit, or there are no
             new scores.
+
+    Example:
+        >>> new = sb.simulate(sb.SharedIntercept(), fit.observations.only(families=["f6"]), seed=0)[0]
+        >>> sb.condition(fit.thinned(100), new)  # doctest: +SKIP
+
+    References:
+        Vehtari, Simpson, Gelman, Yao and Gabry, Pareto smoothed importance sampling,
+        https://arxiv.org/abs/1507.02646
     """
     if known := [f for f in observations.families if f in fit.design.labels("family")]:
         raise ValueError(

@@ -10,7 +10,7 @@ import pandas as pd
 
 from scalebayes.data.observations import Observations
 from scalebayes.data.schema import TO_ONE, columns_of, identity_columns, quoted, suggestion
-from scalebayes.model.effects import check_mixtures
+from scalebayes.model.requirements import check_mixtures
 from scalebayes.prediction.new_levels import positions
 
 if TYPE_CHECKING:

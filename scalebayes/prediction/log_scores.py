@@ -34,6 +34,10 @@ def log_score(
 
     Returns:
         The table of scores with a column log_score, in nats.
+
+    Example:
+        >>> sb.log_score(fit, fit.observations.only(models=["f0-3"]))["log_score"].shape
+        (4,)
     """
     density = at_cells(fit, design_of_scores(fit, observations, new_families), seed)["log_density"]
     flat = density[..., : len(observations.scores)].reshape(-1, len(observations.scores))
@@ -47,6 +51,13 @@ def joint_log_score(
 
     It differs from the sum of `log_score` because prediction errors are correlated. For the arguments see
     `log_score`.
+
+    Returns:
+        The log density.
+
+    Example:
+        >>> bool(sb.joint_log_score(fit, fit.observations.only(models=["f0-3"])) < 20)
+        True
     """
     design = design_of_scores(fit, observations, new_families)
     joint = at_cells(fit, design, seed, joint=True)["joint_log_density"]

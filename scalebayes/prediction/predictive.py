@@ -59,6 +59,13 @@ def predict(
         ValueError: If the name of an unknown family resembles a known one, a model of the fit has another mixture than
             in the fit, or an argument is out of range.
         ObservationsError: If the table of models is invalid.
+
+    Example:
+        >>> table = sb.predict(fit, fit.observations.only(models=["f0-3"]), prob=[0.9])
+        >>> table[["model", "benchmark", "kind"]].iloc[0].tolist()
+        ['f0-3', 'arc', 'known family']
+        >>> bool((table["lower_90"] < table["median"]).all())
+        True
     """
     if not prob or not all(0 < p < 1 for p in prob):
         raise ValueError(f"prob must be probabilities between 0 and 1, but is {prob!r}")
@@ -83,7 +90,21 @@ def predict(
 
 
 def summary(draws: np.ndarray, prob: Sequence[float] = (0.5, 0.9)) -> dict[str, np.ndarray]:
-    """Summarise draws by mean, median, sd and central intervals."""
+    """Summarise draws by mean, median, sd and central intervals.
+
+    Args:
+        draws: Shape (row, sample).
+        prob: Probabilities of the central intervals.
+
+    Returns:
+        Arrays of shape (row,): mean, median, sd, and lower_p and upper_p for each probability p in percent.
+
+    Example:
+        >>> import numpy as np
+        >>> found = sb.summary(np.arange(101.0)[None], prob=[0.9])
+        >>> {k: float(v[0].round(1)) for k, v in found.items()}
+        {'mean': 50.0, 'median': 50.0, 'sd': 29.3, 'lower_90': 5.0, 'upper_90': 95.0}
+    """
     columns = {
         "mean": draws.mean(axis=-1),
         "median": np.median(draws, axis=-1),
@@ -115,6 +136,13 @@ def predictive_draws(
         Dataset with `score` of dims (chain, draw, model, benchmark), or `loss` with domain in place of
         benchmark, and the family of each model as a coordinate. The draws of an average are in one
         chain, law after law, in proportion to the weights.
+
+    Example:
+        >>> draws = sb.predictive_draws(fit, fit.observations.only(models=["f0-3"]))["score"]
+        >>> draws.dims
+        ('chain', 'draw', 'model', 'benchmark')
+        >>> draws.mean("benchmark").std().item() > 0  # sd of a model's mean score
+        True
     """
     drawn = {
         name: _draws(part, models, of, kind, new_families, seed) for name, part, _ in fit.parts

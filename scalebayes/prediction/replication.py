@@ -30,6 +30,11 @@ def posterior_predictive(fit: Fit, *, seed: int = 0) -> Fit:
 
     Raises:
         ValueError: If the fit has no scores.
+
+    Example:
+        >>> replicated = sb.posterior_predictive(fit.thinned(20))
+        >>> replicated.tree["posterior_predictive"]["score"].dims
+        ('chain', 'draw', 'score_obs')
     """
     if "score" not in fit.tree["log_likelihood"]:
         raise ValueError(

@@ -13,7 +13,7 @@ from numpyro import handlers
 from scalebayes.inference.compilation import compiled, make_room
 from scalebayes.inference.tree import make_tree
 from scalebayes.model import design as designs
-from scalebayes.model.covariates import declarations
+from scalebayes.model.requirements import declarations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +39,11 @@ def prior_predictive(
         DataTree with the groups prior and prior_predictive; In the latter `score` has the dimension
         score_obs, in the order of `observations.scores`, and is clipped to [0, 1]. For a law with losses, `loss`
         has the dimension loss_obs, in the order of `observations.losses`.
+
+    Example:
+        >>> tree = sb.prior_predictive(sb.SharedIntercept(), fit.observations, seed=0, draws=10)
+        >>> tree["prior_predictive"]["score"].dims
+        ('chain', 'draw', 'score_obs')
     """
     make_room()
     with jax.enable_x64(True):
@@ -106,6 +111,11 @@ def simulate(
 
     Returns:
         The observations with simulated scores and losses, and the true value of every site, including `mu`.
+
+    Example:
+        >>> simulated, truth = sb.simulate(sb.SharedIntercept(), fit.observations, seed=0)
+        >>> truth["beta"].shape  # (input, benchmark)
+        (1, 4)
     """
     tree = prior_predictive(law, observations, seed=seed, draws=1)
     truth = {str(k): v.to_numpy()[0, 0] for k, v in tree["prior"].to_dataset().data_vars.items()}

@@ -69,6 +69,13 @@ def two_steps(
 
     Raises:
         ValueError: If the law does not have one loss per benchmark, the benchmark is unknown, or as for `trajectory`.
+
+    Returns:
+        Tables of the three curves and of the observed values.
+
+    Example:
+        >>> fit = sb.fit(sb.Ladder(), sb.datasets.olmo_ladder(), seed=0)  # doctest: +SKIP
+        >>> sb.two_steps(fit, "hellaswag").accuracy  # doctest: +SKIP
     """
     drivers = fit.law.drivers(fit.design) if len(fit.parts) == 1 else None
     if drivers is None:

@@ -82,6 +82,15 @@ def trajectory(
 
     Raises:
         ValueError: As for `predict`, or if a benchmark is unknown, or a number is not positive.
+
+    Example:
+        >>> curve = sb.trajectory(fit, "f0", along="params", span=(1e9, 1e11), points=2, on="arc")
+        >>> curve["params"].tolist()
+        [1000000000.0, 100000000000.0]
+
+    References:
+        Training compute-optimal large language models (6 N D; about 20 tokens per parameter),
+        https://arxiv.org/abs/2203.15556
     """
     families = [families] if isinstance(families, str) else list(dict.fromkeys(families))
     own, column = fit.parts[0].fit, CELL.get(of, CELL["score"])[1]
@@ -122,6 +131,10 @@ def measured(fit: Fitted, *, of: Quantity = "score") -> pd.DataFrame:
 
     Raises:
         ValueError: If `of` is neither `score` nor `loss`.
+
+    Example:
+        >>> list(sb.measured(fit).columns)
+        ['model', 'family', 'params', 'tokens', 'flops', 'benchmark', 'score', 'held_out']
     """
     if of not in CELL:
         raise ValueError(f"of must be one of {quoted(CELL)}, but is {of!r}")

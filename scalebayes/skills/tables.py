@@ -72,6 +72,15 @@ def skills(
     Raises:
         TypeError: If the law has no skills.
         ValueError: If an argument is out of range, or the skills of the models span too few dimensions.
+
+    Example:
+        >>> found = sb.skills.skills(fit, draws=100)
+        >>> list(found.loadings.columns)
+        ['benchmark', 'skill', 'mean', 'median', 'sd', 'lower_50', 'upper_50', 'lower_90', 'upper_90']
+
+    References:
+        Sloth: scaling laws for LLM skills to predict multi-benchmark performance across families,
+        https://arxiv.org/abs/2412.06540
     """
     aligned = _aligned(fit, rotation, prob, seed, draws)
     design, skill = fit.design, fit.law.coords()["skill"]
@@ -130,6 +139,11 @@ def skill_levels(
     Raises:
         TypeError: If the law has no skills.
         ValueError: As for `skills`, or if the ends of a range are not two increasing positive counts.
+
+    Example:
+        >>> levels = sb.skills.skill_levels(fit, points=3, draws=100)
+        >>> len(levels)  # 3 sizes, 3 token counts, 2 skills
+        18
     """
     beta = _aligned(fit, rotation, prob, seed, draws).beta
     axes = {}
