@@ -18,7 +18,7 @@ from scalebayes.inference.compilation import compiled
 from scalebayes.inference.draws import shares
 from scalebayes.inference.posterior import Fit, Fitted
 from scalebayes.model.effects import local_dim
-from scalebayes.prediction.designs import CELL, asked, design_of_models
+from scalebayes.prediction.designs import CELL, asked, design_of_models, observations_of
 from scalebayes.prediction.new_levels import given, positions
 
 if TYPE_CHECKING:
@@ -127,6 +127,7 @@ def predictive_draws(
         benchmark, and the family of each model as a coordinate. The draws of an average are in one
         chain, its laws one after the other.
     """
+    models = observations_of(fit, models)
     drawn = {
         name: _draws(part, models, of, kind, new_families, seed) for name, part, _ in fit.parts
     }
@@ -137,7 +138,7 @@ def predictive_draws(
 
 def _draws(
     fit: Fit,
-    models: pd.DataFrame | Observations,
+    models: Observations,
     of: Quantity,
     kind: Kind,
     new_families: Sequence[str],
