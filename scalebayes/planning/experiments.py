@@ -35,7 +35,7 @@ from scalebayes.data.schema import description_columns, quoted
 from scalebayes.inference.compilation import compiled
 from scalebayes.inference.draws import shares
 from scalebayes.inference.posterior import Fitted
-from scalebayes.prediction.designs import design_of_models
+from scalebayes.prediction.designs import design_of_models, observations_of
 from scalebayes.prediction.new_levels import at_draw, check_known, positions
 
 if TYPE_CHECKING:
@@ -80,8 +80,7 @@ def next_run(
         ValueError: If a candidate has been trained already, more than one model is to be predicted, a name
             is unknown, or as for `predict`.
     """
-    runs = candidates if isinstance(candidates, Observations) else Observations(candidates)
-    wanted = predicted if isinstance(predicted, Observations) else Observations(predicted)
+    runs, wanted = observations_of(fit, candidates), observations_of(fit, predicted)
     target = wanted.models["model"].tolist()
     if len(target) != 1:
         raise ValueError(f"predicted must be one model, but is {quoted(target)}")
