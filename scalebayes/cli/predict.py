@@ -158,12 +158,12 @@ def summary(fit: Saved, csv: Csv = None, json: Json = False) -> None:
 
     import scalebayes as sb
     from scalebayes.report import tables
-    from scalebayes.report.summary import about
+    from scalebayes.report.summary import about, flat
 
     facts = about(sb.load(fit))
     rows = pd.DataFrame(
         [(part, str(k), _short(v)) for part, values in facts.items() if part != "priors"
-         for k, v in values.items()],
+         for k, v in flat(values).items()],
         columns=["part", "name", "value"],
     )  # fmt: skip
     priors = pd.DataFrame(facts["priors"])
