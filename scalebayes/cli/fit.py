@@ -120,14 +120,14 @@ def fit(
           --loss c4=c4_loss:nats/token --set feature=c4 --out ladder.nc
     """
     import scalebayes as sb
-    from scalebayes.cli import options
+    from scalebayes.cli import inputs, laws, options
     from scalebayes.evaluation.heldout import holds_out
     from scalebayes.report.summary import about, headline
 
     covariates = options.covariates(covariate)
-    made = options.law(law, choices, covariates)
+    made = laws.make(law, choices, covariates)
     names = {"model": model_col, "family": family_col, "params": params_col, "tokens": tokens_col}
-    observations, notes = options.observations(
+    observations, notes = inputs.observations(
         table,
         benchmarks,
         names,

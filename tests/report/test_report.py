@@ -201,7 +201,7 @@ def test_law_data_priors_and_provenance_are_told(page: Page, fitted: sb.Fit) -> 
     links = {a["href"] for a in page.of("a")}
     assert "https://arxiv.org/abs/2412.06540" in links
     assert "theta_ik = alpha_fk" in page.words["law"]
-    assert "Held out, which the law has not seen: 8 scores and 10 losses." in page.words["data"]
+    assert "Held out, and not used in the fit: 8 scores and 10 losses." in page.words["data"]
     families = page.table("data-table-1").set_index("family")
     assert families.loc["f0", ["models", "scores", "seen"]].tolist() == ["4", "16", "12"]
     priors = page.table("priors-table-1")
