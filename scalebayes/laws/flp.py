@@ -40,6 +40,10 @@ if TYPE_CHECKING:
     from scalebayes.model.discrepancy import Place
     from scalebayes.model.losses import Curve, DrivingLosses
 
+STORY = __doc__ or ""
+"""The equations, which a report shows. (In a class body `__doc__` would be that of the class.)"""
+
+
 EMERGENCE = 0.05
 """Threshold of emergence, above chance: scores above it are informative about the loss, as in the paper."""
 
@@ -67,7 +71,7 @@ class Flp(OneLoss):
         True
     """
 
-    story: ClassVar[str] = __doc__ or ""
+    story: ClassVar[str] = STORY
     references: ClassVar[tuple[Source, ...]] = (
         Source(
             "Scaling Laws for Predicting Downstream Performance in LLMs",

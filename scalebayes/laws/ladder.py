@@ -50,6 +50,9 @@ if TYPE_CHECKING:
     from scalebayes.model.discrepancy import Place
     from scalebayes.model.losses import Curve, DrivingLosses
 
+STORY = __doc__ or ""
+"""The equations, which a report shows. (In a class body `__doc__` would be that of the class.)"""
+
 
 @register
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +73,7 @@ class Ladder(OneLoss):
         ['flops']
     """
 
-    story: ClassVar[str] = __doc__ or ""
+    story: ClassVar[str] = STORY
     references: ClassVar[tuple[Source, ...]] = (
         Source(
             "Establishing task scaling laws via compute-efficient model ladders",
