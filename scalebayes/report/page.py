@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from scalebayes.report.section import Section
 
 
-FEW_SCORES = 5
-"""With fewer held-out scores there is no calibration to tell of."""
+MIN_SCORES_FOR_CALIBRATION = 5
+"""Smallest number of held-out scores for a section on calibration."""
 
 
 def write_report(
@@ -37,15 +37,15 @@ def write_report(
     title: str | None = None,
     seed: int = 0,
 ) -> Path:
-    """Write one self-contained HTML page about a fit.
+    """Write a self-contained HTML report on a fit.
 
-    It tells whether the fit can be believed, what it predicts beside what was held out, how well
-    calibrated that is, what was fitted on what data with which priors, and where all of it comes from.
-    It needs the optional extra `report`.
+    The page has the convergence checks, predictions, held-out predictions and their calibration, what the
+    data identify, the law, the data, the priors with their reasons, and provenance. It needs the optional
+    extra `report`.
 
     Args:
         fit: The fit.
-        path: The file to write; it is complete or not there at all.
+        path: The file to write. It is written in one step, so it is never incomplete.
         models: Models to predict on the page, as `predict` takes them.
         new_families: As in `predict`.
         title: Title of the page; by default the law and the number of models.
@@ -58,6 +58,9 @@ def write_report(
         FileNotFoundError: If the folder of the file does not exist.
         ModuleNotFoundError: If jinja2 is not installed.
         ValueError: If `predict` refuses the models.
+
+    Example:
+        >>> path = sb.write_report(fit, "report.html", title="Small models")  # doctest: +SKIP
     """
     path = Path(path)
     if not path.parent.is_dir():
@@ -101,7 +104,7 @@ def _sections(
         found.append(answers.asked(fit, models, new_families, seed))
     if compared:
         found.append(answers.of_held_out(compared))
-    if int((~fit.seen).sum()) >= FEW_SCORES:
+    if int((~fit.seen).sum()) >= MIN_SCORES_FOR_CALIBRATION:
         found.append(answers.calibration(fit, seed))
     return [
         *found,
