@@ -26,8 +26,7 @@ from scalebayes.model.specification import register
 if TYPE_CHECKING:
     from scalebayes.model.design import Design
 
-STORY = __doc__ or ""
-"""The equations, which a report shows. (In a class body `__doc__` would be that of the class.)"""
+STORY = __doc__ or ""  # in the body of a class, `__doc__` is that of the class
 
 
 @register

@@ -48,8 +48,7 @@ if TYPE_CHECKING:
     from scalebayes.model.discrepancy import Place
     from scalebayes.model.losses import DrivingLosses
 
-STORY = __doc__ or ""
-"""The equations, which a report shows. (In a class body `__doc__` would be that of the class.)"""
+STORY = __doc__ or ""  # in the body of a class, `__doc__` is that of the class
 
 
 def domain_law(c: Array, log_share: Array, a1: Array, a2: Array) -> Array:

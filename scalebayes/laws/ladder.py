@@ -50,8 +50,7 @@ if TYPE_CHECKING:
     from scalebayes.model.discrepancy import Place
     from scalebayes.model.losses import Curve, DrivingLosses
 
-STORY = __doc__ or ""
-"""The equations, which a report shows. (In a class body `__doc__` would be that of the class.)"""
+STORY = __doc__ or ""  # in the body of a class, `__doc__` is that of the class
 
 
 @register

@@ -63,8 +63,7 @@ if TYPE_CHECKING:
     from scalebayes.model.design import Design
     from scalebayes.model.sites import Invariant
 
-STORY = __doc__ or ""
-"""The equations, which a report shows. (In a class body `__doc__` would be that of the class.)"""
+STORY = __doc__ or ""  # in the body of a class, `__doc__` is that of the class
 
 
 @register
