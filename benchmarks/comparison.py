@@ -22,11 +22,11 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 import scalebayes as sb
-from benchmarks.runs import options, report, sizes
+from benchmarks.runs import options, report, sampler
 from benchmarks.sloth_data import BENCHMARKS, protocol
 from scalebayes.data.folds import Fold
-from scalebayes.evaluation.evidence import densities, with_both
-from scalebayes.evaluation.heldout import HeldOut, joined, mixed
+from scalebayes.evaluation.predictions import HeldOut, joined, mixed
+from scalebayes.evaluation.refits import densities, with_both
 from scalebayes.inference.diagnostics import ConvergenceWarning
 from scalebayes.prediction.averaging import pseudo_bma, stacking
 
@@ -51,14 +51,14 @@ def main() -> None:
     started = time.perf_counter()
     observations, groups = protocol(args.leaderboard, 1, joint=False)
     folds = [Fold(" + ".join(g.families), g.hidden) for g in groups]
-    fits = {k: sb.fit(law, observations, seed=0, **sizes(args)) for k, law in LAWS.items()}
+    fits = {k: sb.fit(law, observations, seed=0, sampler=sampler(args)) for k, law in LAWS.items()}
     settings = {"moment_match": args.match, "refit": args.refit, "folder": args.out / "folds"}
     loo = sb.compare(fits, by="score", **settings)
     print(loo.table.round(2).to_string(), flush=True)
     held = {}
     for name, law in LAWS.items():
         refits = sb.cross_validate(
-            law, observations, folds, seed=0, folder=args.out / "folds", **sizes(args)
+            law, observations, folds, seed=0, folder=args.out / "folds", sampler=sampler(args)
         )
         held[name] = with_both(refits, densities(fits[name], folds))
         raw = refits.folds["log_score"].sum()

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 import scalebayes as sb
-from benchmarks.runs import options, report, sizes
+from benchmarks.runs import options, report, sampler
 from benchmarks.sloth_data import protocol
 from scalebayes.inference.diagnostics import ConvergenceWarning
 
@@ -37,14 +37,14 @@ def main() -> None:
         models = table.models[table.models["family"] == family].sort_values("params")
         smallest, larger = models["model"].iloc[0], models.iloc[1:]
         others = table.without(families=[family])
-        before = sb.fit(law, others, seed=0, **sizes(args))
+        before = sb.fit(law, others, seed=0, sampler=sampler(args))
         for _ in range(2):  # the second call finds everything compiled
             started = time.perf_counter()
             conditioned = sb.condition(before, table.only(models=[smallest]))
             condition_seconds = time.perf_counter() - started
         started = time.perf_counter()
         refits = [
-            sb.fit(law, table, seed=seed, hold_out=larger["model"].tolist(), **sizes(args))
+            sb.fit(law, table, seed=seed, hold_out=larger["model"].tolist(), sampler=sampler(args))
             for seed in (1, 2)
         ]
         refit_seconds = (time.perf_counter() - started) / 2

@@ -20,7 +20,8 @@ import pandas as pd
 import scalebayes as sb
 from benchmarks.gadre import SMALLEST_LARGE, table
 from benchmarks.ladder_protocol import TARGETS
-from benchmarks.runs import figures, options, report, scored, sizes
+from benchmarks.runs import FIGURES, options, report, sampler, use_data
+from scalebayes.evaluation import scoring
 from scalebayes.inference.diagnostics import ConvergenceWarning
 
 LAWS = {
@@ -34,6 +35,7 @@ def main() -> None:
     parser = options(__doc__, draws=800, warmup=700, chains=2)
     parser.add_argument("--rolling", action="store_true", help="without the large runs")
     args = parser.parse_args()
+    use_data("gadre")
     warnings.simplefilter("ignore", ConvergenceWarning)  # verdicts are reported
     args.out.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
@@ -81,7 +83,6 @@ def main() -> None:
 def compared(data, observations, hidden, targets, args, verdicts, laws=LAWS):  # type: ignore[no-untyped-def]
     """Every law and the published fit on one table, with predictions of the targets."""
     target = observations.only(models=targets)
-    truth = target.scores.rename(columns={"score": "observed"})
     rows = []
     for name, law in laws.items():
         fit = sb.fit(
@@ -89,20 +90,19 @@ def compared(data, observations, hidden, targets, args, verdicts, laws=LAWS):  #
             observations,
             seed=0,
             hold_out=hidden,
-            sampler=sb.Nuts(target_accept=0.95),
-            **sizes(args),
+            sampler=sampler(args, target_accept=0.95),
         )
         verdicts[f"{data}, {len(hidden)} hidden, {name}"] = str(fit.verdict)
         print(data, name, fit.verdict, fit.provenance["seconds"], flush=True)
-        draws = sb.predictive_draws(fit, target.models)["score"]
-        rows.append(scored(draws, truth).assign(data=data, method=name))
+        rows.append(scoring.scores(sb.held_out(fit, target)).assign(data=data, method=name))
     seen = observations.without(models=hidden)
     earlier = sb.datasets.olmo_ladder(checkpoints=True) if data == "ladder" else seen
     runs = seen.models["run"]
     step_2 = earlier.only(models=earlier.models["model"][earlier.models["run"].isin(runs)].tolist())
     points = published(seen, step_2, target.models)
     rows.append(
-        truth[["model", "benchmark", "observed"]]
+        target.scores[["model", "benchmark", "score"]]
+        .rename(columns={"score": "observed"})
         .merge(points)
         .assign(data=data, method="published", error=lambda t: (t["median"] - t["observed"]).abs())
     )
@@ -110,7 +110,7 @@ def compared(data, observations, hidden, targets, args, verdicts, laws=LAWS):  #
 
 
 def shown(rows: pd.DataFrame) -> dict[str, dict[str, float]]:
-    found = rows.groupby(["data", "method"]).apply(figures, include_groups=False)
+    found = scoring.figures(rows, ["data", "method"])[FIGURES]
     print(found.round(3).to_string(), flush=True)
     return {", ".join(k): v for k, v in found.round(4).to_dict("index").items()}
 

@@ -16,7 +16,8 @@ import warnings
 import pandas as pd
 
 import scalebayes as sb
-from benchmarks.runs import figures, inside, options, report, scored, sizes, use_data
+from benchmarks.runs import FIGURES, options, report, sampler, use_data
+from scalebayes.evaluation import scoring
 from scalebayes.inference.diagnostics import ConvergenceWarning
 
 LAW = sb.Ladder(feature="c4")
@@ -31,30 +32,31 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     observations, hidden = table()
     models = observations.models.set_index("model")
-    settings = {**sizes(args), "target_accept": 0.95}
+    nuts = sampler(args, target_accept=0.95)
     started = time.perf_counter()
-    fit = sb.fit(LAW, observations, seed=0, hold_out=hidden, **settings)
+    fit = sb.fit(LAW, observations, seed=0, hold_out=hidden, sampler=nuts)
     verdicts = {"all corpora": str(fit.verdict)}
     print(fit.verdict, fit.provenance["seconds"], flush=True)
     large = models.index[models["params"] > SMALLEST_LARGE].tolist()
-    losses = predicted(fit, observations.only(models=large), "loss")
-    scores = predicted(fit, observations.only(models=large), "score")
+    truth = observations.only(models=large)
+    losses = scoring.scores(sb.held_out(fit, truth, of="loss"))
+    scores = scoring.scores(sb.held_out(fit, truth))
     losses.to_csv(args.out / "losses.csv", index=False)
     scores.to_csv(args.out / "predictions.csv", index=False)
     relative = (losses["median"] / losses["observed"] - 1).abs()
     mean = scores.groupby("model")[["median", "observed"]].mean()
     print(100 * mean, 100 * relative, sep="\n\n")
-    print(scores.groupby("benchmark").apply(figures, include_groups=False).round(3).to_string())
+    print(scoring.figures(scores, "benchmark")[FIGURES].round(3).to_string())
 
     rows = []
     for corpus in observations.families:
         own = models[models["family"] == corpus].sort_values("flops").index
         unseen = [m for m in own[3:] if m not in hidden]
-        fit = sb.fit(LAW, observations, seed=0, hold_out=[*unseen, *hidden], **settings)
+        fit = sb.fit(LAW, observations, seed=0, hold_out=[*unseen, *hidden], sampler=nuts)
         verdicts[f"three runs of {corpus}"] = str(fit.verdict)
         print(corpus, fit.verdict, flush=True)
         rest = observations.only(models=[m for m in own[3:] if m in unseen or m in large])
-        rows.append(predicted(fit, rest, "score").assign(corpus=corpus))
+        rows.append(scoring.scores(sb.held_out(fit, rest)).assign(corpus=corpus))
     new = pd.concat(rows)
     new.to_csv(args.out / "new_corpus.csv", index=False)
     report(
@@ -63,15 +65,12 @@ def main() -> None:
             "runs_fitted": len(models) - len(hidden),
             "tasks": list(observations.benchmarks),
             "loss_median_relative_error_percent": round(100 * float(relative.median()), 3),
-            "loss_coverage_90": round(float(inside(losses, 90).mean()), 3),
+            "loss_coverage_90": round(float(losses["inside_90"].mean()), 3),
             "mean_over_tasks_error": round(
                 100 * float((mean["median"] - mean["observed"]).abs().mean()), 3
             ),
-            "scores": figures(scores).round(4).to_dict(),
-            "new_corpus": new.groupby("corpus")
-            .apply(figures, include_groups=False)
-            .round(4)
-            .to_dict("index"),
+            "scores": scoring.figures(scores)[FIGURES].iloc[0].round(4).to_dict(),
+            "new_corpus": scoring.figures(new, "corpus")[FIGURES].round(4).to_dict("index"),
             "verdicts": verdicts,
             "seconds": round(time.perf_counter() - started, 1),
         },
@@ -88,14 +87,6 @@ def table() -> tuple[sb.Observations, list[str]]:
     above = (seen["score"] - seen["chance"]).groupby(seen["benchmark"], sort=False).max()
     tasks = above.index[above >= 0.1].tolist()
     return observations.only(benchmarks=tasks, domains="c4"), hidden
-
-
-def predicted(fit: sb.Fit, truth: sb.Observations, of: str) -> pd.DataFrame:
-    """Predictions of models beside their scores or losses."""
-    column = {"score": "benchmark", "loss": "domain"}[of]
-    values = (truth.scores if of == "score" else truth.losses).rename(columns={of: "observed"})
-    draws = sb.predictive_draws(fit, truth.models, of=of)[of]  # type: ignore[arg-type]
-    return scored(draws, values, column)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -22,8 +23,9 @@ from scipy.optimize import least_squares
 from scipy.special import expit, logit
 
 import scalebayes as sb
-from benchmarks.runs import figures, inside, options, report, scored, sizes
-from scalebayes.evaluation.heldout import joined
+from benchmarks.runs import FIGURES, options, report, sampler
+from scalebayes.evaluation import scoring
+from scalebayes.evaluation.predictions import HeldOut, joined
 from scalebayes.inference.diagnostics import ConvergenceWarning
 from scalebayes.prediction.averaging import sizes as by_size
 
@@ -60,8 +62,8 @@ def main() -> None:
         [sb.calibration(joined(parts), by="distance").assign(law=k) for k, parts in held.items()]
     )
     distance.to_csv(args.out / "distance.csv", index=False)
-    table = rolling.groupby(["method", "fold"], sort=False).apply(figures, include_groups=False)
-    overall = rolling.groupby("method", sort=False).apply(figures, include_groups=False)
+    table = scoring.figures(rolling, ["method", "fold"])[FIGURES]
+    overall = scoring.figures(rolling, "method")[FIGURES]
     print(table.round(3).to_string(), overall.round(3).to_string(), sep="\n\n")
     columns = ["law", "distance", "scores", "crps", "coverage_50", "coverage_90", "width_90"]
     print(distance[columns].round(3).to_string(index=False))
@@ -79,9 +81,9 @@ def main() -> None:
     report(args, summary)
 
 
-def settings(args):  # type: ignore[no-untyped-def]
-    """Sizes of a fit, and steps short enough for the funnel that runs of a single size leave."""
-    return sizes(args) | {"target_accept": 0.97}
+def short_steps(args):  # type: ignore[no-untyped-def]
+    """A sampler with steps short enough for the funnel that runs of a single size leave."""
+    return sampler(args, target_accept=0.97)
 
 
 def roll(observations, args):  # type: ignore[no-untyped-def]
@@ -91,64 +93,84 @@ def roll(observations, args):  # type: ignore[no-untyped-def]
     for number, (_, models) in enumerate(small[1:], start=1):
         larger = [m for _, group in small[number:] for m in group]
         target = observations.only(models=models)
-        truth = target.scores.rename(columns={"score": "observed"})
         for name, law in LAWS.items():
             fit = sb.fit(
-                law, observations, seed=number, hold_out=[*larger, *TARGETS], **settings(args)
+                law,
+                observations,
+                seed=number,
+                hold_out=[*larger, *TARGETS],
+                sampler=short_steps(args),
             )
             verdicts[f"{name}, {models[0]}"] = fit.verdict
             print(f"{name} -> {models[0]}: {fit.verdict}", fit.provenance["seconds"], flush=True)
-            draws = sb.predictive_draws(fit, target.models)["score"]
-            rows.append(scored(draws, truth).assign(method=name, fold=models[0]))
-            held[name].append(sb.held_out(fit, target, name=models[0]))
+            found = sb.held_out(fit, target, name=models[0])
+            held[name].append(found)
+            rows.append(scoring.scores(found).assign(method=name))
         if number == len(small) - 1:  # three smaller sizes, as an average needs
             average = sb.fit_average(
-                LAWS, observations, seed=number, hold_out=[*larger, *TARGETS], **settings(args)
+                LAWS,
+                observations,
+                seed=number,
+                hold_out=[*larger, *TARGETS],
+                sampler=short_steps(args),
             )
             print(average.evidence.round(2).to_string(), average.weights, flush=True)
-            draws = sb.predictive_draws(average, target.models)["score"]
-            rows.append(scored(draws, truth).assign(method="average", fold=models[0]))
+            of_average = sb.held_out(average, target, name=models[0])
+            rows.append(scoring.scores(of_average).assign(method="average"))
         seen = observations.without(models=[*larger, *TARGETS])
         for name, law in LAWS.items():
             draws = separate_fits(seen, target, law.feature, np.random.default_rng(number))
-            rows.append(scored(draws, truth).assign(method=f"separate, {name}", fold=models[0]))
+            found = with_draws(held[name][-1], draws)
+            rows.append(scoring.scores(found).assign(method=f"separate, {name}"))
     return pd.concat(rows), held, verdicts
 
 
 def targets(observations, args, verdicts):  # type: ignore[no-untyped-def]
     """The two large runs, and the authors' forecast of a larger one."""
-    average = sb.fit_average(LAWS, observations, seed=0, hold_out=TARGETS, **settings(args))
+    average = sb.fit_average(
+        LAWS, observations, seed=0, hold_out=TARGETS, sampler=short_steps(args)
+    )
     verdicts |= {f"{k}, all": fit.verdict for k, fit in average.fits.items()}
     target = observations.only(models=TARGETS)
-    truth = target.scores.rename(columns={"score": "observed"})
     parts = {"average": average, **average.fits}
-    rows = {
-        k: scored(sb.predictive_draws(f, target.models)["score"], truth) for k, f in parts.items()
-    }
+    rows = {k: scoring.scores(sb.held_out(f, target)) for k, f in parts.items()}
     both = pd.concat([t.assign(feature=k) for k, t in rows.items()])
-    both = both.rename(columns={"model": "target", "benchmark": "task"})
-    both[both["feature"] == "average"].to_csv(args.out / "predictions.csv", index=False)
-    both.to_csv(args.out / "features.csv", index=False)
-    found = both.groupby(["feature", "target"], sort=False).apply(figures, include_groups=False)
+    named = both.rename(columns={"model": "target", "benchmark": "task"})
+    named[named["feature"] == "average"].to_csv(args.out / "predictions.csv", index=False)
+    named.to_csv(args.out / "features.csv", index=False)
+    found = scoring.figures(both, ["feature", "model"])[FIGURES]
     print(found.round(3).to_string())
     large = pd.DataFrame(
         {"model": ["32b-6t"], "family": ["olmo-ladder"], "params": [32e9], "tokens": [6e12]}
     )
-    forecast = sb.predict(average, large).set_index("benchmark").loc[list(OLMO_32B)]
-    forecast["observed"] = pd.Series(OLMO_32B)
-    covered = forecast["observed"].between(forecast["lower_90"], forecast["upper_90"])
-    print(forecast.drop(columns=["model", "family", "kind"]).round(3).to_string())
+    published = pd.DataFrame(
+        {"model": "32b-6t", "benchmark": OLMO_32B.keys(), "score": OLMO_32B.values()}
+    )
+    forecast = scoring.scores(sb.held_out(average, sb.Observations(large, published)))
+    print(
+        forecast.set_index("benchmark")
+        .drop(columns=["fold", "model", "family"])
+        .round(3)
+        .to_string()
+    )
     return {
         "weights": average.weights,
         "targets": {
             f"{feature}, {target}": values
             for (feature, target), values in found.round(4).to_dict("index").items()
         },
-        "covered_90": int(inside(rows["average"], 90).sum()),
-        "covered_50": int(inside(rows["average"], 50).sum()),
-        "forecast_32b_covered_90": int(covered.sum()),
+        "covered_90": int(rows["average"]["inside_90"].sum()),
+        "covered_50": int(rows["average"]["inside_50"].sum()),
+        "forecast_32b_covered_90": int(forecast["inside_90"].sum()),
         "published_error": PUBLISHED,
     }
+
+
+def with_draws(held: HeldOut, draws: xr.DataArray) -> HeldOut:
+    """The same scores, predicted by draws (chain, draw, model, benchmark) whose density is not known."""
+    at = {k: xr.DataArray(held.cells[k].to_numpy(), dims="cell") for k in ("model", "benchmark")}
+    values = draws.stack(sample=("chain", "draw")).sel(at).transpose("cell", "sample")
+    return replace(held, cells=held.cells.assign(log_score=np.nan), draws=values.to_numpy())
 
 
 def separate_fits(seen, larger, feature, rng):  # type: ignore[no-untyped-def]

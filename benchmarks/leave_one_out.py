@@ -18,10 +18,11 @@ import numpy as np
 import pandas as pd
 
 import scalebayes as sb
-from benchmarks.runs import options, report, sizes
+from benchmarks.runs import options, report, sampler
 from benchmarks.sloth_data import protocol
 from scalebayes.data.folds import each_model
-from scalebayes.evaluation.evidence import densities, pieces, with_both
+from scalebayes.evaluation.evidence import pieces
+from scalebayes.evaluation.refits import densities, with_both
 from scalebayes.inference.diagnostics import ConvergenceWarning
 
 GOOD = 0.7
@@ -33,7 +34,7 @@ def main() -> None:
     args = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)  # verdicts are reported
     observations, _ = protocol("v1", 1, joint=False)
-    fit = sb.fit(sb.Sloth(), observations, seed=0, **sizes(args))
+    fit = sb.fit(sb.Sloth(), observations, seed=0, sampler=sampler(args))
     print(fit.verdict, flush=True)
     found, seconds = {}, {}
     for name, moment_match in (("by_importance", False), ("by_matching", True)):
@@ -45,7 +46,7 @@ def main() -> None:
     started = time.perf_counter()
     left_out = [folds[i] for i in chosen]
     exact = sb.cross_validate(
-        sb.Sloth(), observations, left_out, seed=1, folder=args.out / "folds", **sizes(args)
+        sb.Sloth(), observations, left_out, seed=1, folder=args.out / "folds", sampler=sampler(args)
     )
     bridged = with_both(exact, densities(fit, left_out)).folds
     refits = time.perf_counter() - started

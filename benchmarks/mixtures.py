@@ -18,7 +18,8 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 import scalebayes as sb
-from benchmarks.runs import inside, options, report, scored, sizes, use_data
+from benchmarks.runs import options, report, sampler, use_data
+from scalebayes.evaluation import scoring
 from scalebayes.inference.diagnostics import ConvergenceWarning
 
 
@@ -37,15 +38,13 @@ def main() -> None:
     anchors = [m for models in larger.values() for m in models[: args.anchors]]
     seen = observations.only(models=[*small, *anchors])
     started = time.perf_counter()
-    fit = sb.fit(sb.FlpM(), seen, seed=0, sampler=sb.Nuts(target_accept=0.98), **sizes(args))
+    fit = sb.fit(sb.FlpM(), seen, seed=0, sampler=sampler(args, target_accept=0.98))
     print(fit.verdict, fit.provenance["seconds"], flush=True)
 
     rows = []
     for size, models in larger.items():
         truth = observations.only(models=models[args.anchors :])
-        draws = sb.predictive_draws(fit, truth, of="loss")["loss"]
-        values = truth.losses.rename(columns={"loss": "observed"})
-        table = scored(draws, values, "domain").assign(size=size)
+        table = scoring.scores(sb.held_out(fit, truth, of="loss")).assign(size=size)
         rows.append(table.merge(linear(observations.only(models=small), truth)))
     table = pd.concat(rows)
     table.to_csv(args.out / "predictions.csv", index=False)
@@ -62,8 +61,8 @@ def main() -> None:
             "pile_cc_rank_correlation": web["rank"].round(4).to_dict(),
             "pile_cc_rank_correlation_linear": web["rank_linear"].round(4).to_dict(),
             "by_size": overall.round(4).to_dict("index"),
-            "coverage_90": round(float(inside(table, 90).mean()), 4),
-            "coverage_50": round(float(inside(table, 50).mean()), 4),
+            "coverage_90": round(float(table["inside_90"].mean()), 4),
+            "coverage_50": round(float(table["inside_50"].mean()), 4),
             "best_mixture_for_the_mean_loss_at_1b": best.round(4).to_dict("index"),
             "verdict": str(fit.verdict),
             "seconds": round(time.perf_counter() - started, 1),
@@ -72,14 +71,15 @@ def main() -> None:
 
 
 def figures(table: pd.DataFrame) -> pd.Series:
+    """Relative error and bias of the median, coverage, and rank correlation with the losses."""
     relative = table["median"] / table["observed"] - 1
     return pd.Series(
         {
             "cells": len(table),
             "error_percent": 100 * relative.abs().mean(),
             "bias_percent": 100 * relative.mean(),
-            "coverage_90": inside(table, 90).mean(),
-            "coverage_50": inside(table, 50).mean(),
+            "coverage_90": table["inside_90"].mean(),
+            "coverage_50": table["inside_50"].mean(),
             "rank": spearmanr(table["median"], table["observed"])[0],
             "rank_linear": spearmanr(table["linear"], table["observed"])[0],
         }

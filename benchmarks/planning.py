@@ -18,14 +18,14 @@ from __future__ import annotations
 
 import time
 import warnings
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 import scalebayes as sb
-from benchmarks.runs import options, report, sizes
+from benchmarks.runs import options, report, sampler
 from scalebayes.data.compute import FLOPS_PER_PARAM_TOKEN, params_and_tokens, training_flops
 from scalebayes.inference.diagnostics import ConvergenceWarning
 from scalebayes.model.design import Reference
@@ -85,7 +85,7 @@ def of_ladder(seed: int, args: Any) -> tuple[list[dict[str, Any]], list[dict[str
     seen = np.ones(len(observations.scores), bool), np.ones(len(observations.losses), bool)
     # the law that simulates is the law that is fitted: not measured from what comes out
     fit = sb.fit(
-        law, observed, seed=seed, reference=Reference.of(observations, *seen), **sizes(args)
+        law, observed, seed=seed, reference=Reference.of(observations, *seen), sampler=sampler(args)
     )
     n0, d0, _ = fit.reference.middle
     models = observations.models
@@ -167,7 +167,7 @@ def of_next_run(seed: int, args: Any) -> list[dict[str, Any]]:
 
     def fitted(hold_out: list[str]) -> sb.Fit:
         return sb.fit(
-            law, observed, seed=seed, hold_out=hold_out, reference=reference, **sizes(args)
+            law, observed, seed=seed, hold_out=hold_out, reference=reference, sampler=sampler(args)
         )
 
     def spread(fit: sb.Fit) -> float:
@@ -212,7 +212,7 @@ def main() -> None:
         ranks += of_next_run(seed, args)
         print(f"table {seed + 1} of {args.simulations}", flush=True)
     args.out.mkdir(parents=True, exist_ok=True)
-    summary: dict[str, Any] = {"settings": sizes(args)}
+    summary: dict[str, Any] = {"settings": asdict(sampler(args))}
     if optima:
         size, chance = pd.DataFrame(optima), pd.DataFrame(chances)
         size.to_csv(args.out / "optima.csv", index=False)

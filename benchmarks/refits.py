@@ -27,7 +27,7 @@ from arviz_stats.base import array_stats
 from numpyro import handlers
 
 import scalebayes as sb
-from benchmarks.runs import options, report, sizes
+from benchmarks.runs import options, report, sampler
 from benchmarks.sampling import plain, run_plain
 from benchmarks.sloth_data import protocol
 from scalebayes.data.folds import Fold, hidden
@@ -65,7 +65,7 @@ def both(
 ) -> dict[str, Any]:
     """Figures of one fold: ours, then naive."""
     started = time.perf_counter()
-    held = sb.cross_validate(sb.Sloth(), observations, [fold], seed=seed, **sizes(args))
+    held = sb.cross_validate(sb.Sloth(), observations, [fold], seed=seed, sampler=sampler(args))
     seconds = {"ours": time.perf_counter() - started}
     started = time.perf_counter()
     mu, draws = naive(observations, fold, args, seed)

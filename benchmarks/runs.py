@@ -1,4 +1,4 @@
-"""What the benchmarks share: the options of a run, its figures, and where they go."""
+"""What the benchmarks share: the options of a run, which figures are shown, and where they are written."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-import scoringrules
-import xarray as xr
-
 import scalebayes as sb
 from scalebayes.data.csv_files import DATA_FOLDER, data_folder
+
+FIGURES = ["scores", "error", "bias", "crps", "coverage_90", "coverage_50", "width_90"]
+"""Columns of `scoring.figures` that tables and summaries show."""
 
 
 def options(doc: str, **sizes: int) -> argparse.ArgumentParser:
@@ -25,9 +24,9 @@ def options(doc: str, **sizes: int) -> argparse.ArgumentParser:
     return parser
 
 
-def sizes(args: argparse.Namespace) -> dict[str, Any]:
-    """Arguments of `fit` and `cross_validate` that the options set."""
-    return {k: getattr(args, k) for k in ("draws", "warmup", "chains")}
+def sampler(args: argparse.Namespace, **settings: Any) -> sb.Nuts:
+    """The sampler that the options set, with further settings of `Nuts`."""
+    return sb.Nuts(draws=args.draws, warmup=args.warmup, chains=args.chains, **settings)
 
 
 def report(args: argparse.Namespace, summary: Any) -> None:
@@ -49,44 +48,3 @@ def use_data(name: str) -> Path:
             f"no folder {folder}: run `scalebayes data get {name}`, or correct {DATA_FOLDER}"
         )
     return folder
-
-
-def scored(draws: xr.DataArray, truth: pd.DataFrame, column: str = "benchmark") -> pd.DataFrame:
-    """Intervals, error and CRPS of draws (chain, draw, model, column) beside the truth.
-
-    Args:
-        draws: Predictive draws.
-        truth: One row a value: model, the column, observed.
-        column: benchmark or domain.
-    """
-    table = truth[["model", column, "observed"]].reset_index(drop=True)
-    stacked = draws.stack(sample=("chain", "draw")).transpose("model", column, "sample")
-    at = [stacked.get_index(name).get_indexer(table[name]) for name in ("model", column)]
-    cells = stacked.to_numpy()[at[0], at[1]]
-    columns = sb.summary(cells)
-    return table.assign(
-        **columns,
-        error=(columns["median"] - table["observed"]).abs(),
-        crps=scoringrules.crps_ensemble(table["observed"].to_numpy(), cells),
-    )
-
-
-def figures(table: pd.DataFrame) -> pd.Series:
-    """Error, bias, CRPS and width in points, and coverage."""
-    return pd.Series(
-        {
-            "cells": len(table),
-            "error": 100 * table["error"].mean(),
-            "bias": 100 * (table["median"] - table["observed"]).mean(),
-            "crps": 100 * table["crps"].mean(),
-            "coverage_90": inside(table, 90).mean(),
-            "coverage_50": inside(table, 50).mean(),
-            "width_90": 100 * (table["upper_90"] - table["lower_90"]).mean(),
-        }
-    )
-
-
-def inside(table: pd.DataFrame, percent: int) -> pd.Series:
-    """One where the observed value lies in the interval, zero where not, NaN where there is none."""
-    low, high = table[f"lower_{percent}"], table[f"upper_{percent}"]
-    return table["observed"].between(low, high).astype(float).where(low.notna())

@@ -26,13 +26,13 @@ import xarray as xr
 from arviz_stats import ess, mcse, rhat
 from numpyro import plate, sample
 from numpyro.distributions import Normal
-from scalebayes.model.response import inputs, observe, response
 
 import scalebayes as sb
-from benchmarks.runs import options, report, sizes
+from benchmarks.runs import options, report, sampler
 from benchmarks.sloth_data import protocol
 from scalebayes.inference.diagnostics import ConvergenceWarning
 from scalebayes.model import design as designs
+from scalebayes.model.score_law import inputs
 
 
 def plain(law: sb.Sloth, design: designs.Design) -> None:
@@ -57,7 +57,7 @@ def plain(law: sb.Sloth, design: designs.Design) -> None:
     theta = alpha[family] + jnp.einsum("ip,ipk->ik", x, beta_f[family])
     specific = e[family] + jnp.einsum("ip,ipj->ij", x, e_fp[family])
     shared = sample("kappa", law.kappa) * lam.T
-    observe(b + theta @ lam.T + omega * specific, response(design, law), design, law, shared)
+    law.observe(b + theta @ lam.T + omega * specific, law.response(design), design, shared)
 
 
 def run_plain(
@@ -88,7 +88,7 @@ def compare(args: argparse.Namespace) -> None:
     law = sb.Sloth()
 
     started = time.perf_counter()
-    fit = sb.fit(law, observations, seed=0, **sizes(args))
+    fit = sb.fit(law, observations, seed=0, sampler=sampler(args))
     seconds = {"scalebayes": time.perf_counter() - started}
     stats = fit.tree["sample_stats"]
     steps = {"scalebayes": float(stats["n_steps"].mean())}

@@ -19,7 +19,8 @@ import numpy as np
 import pandas as pd
 
 import scalebayes as sb
-from benchmarks.runs import options, report, sizes
+from benchmarks.runs import options, report, sampler
+from scalebayes.evaluation import scoring
 from scalebayes.inference.diagnostics import ConvergenceWarning
 from scalebayes.model.design import Reference
 from scalebayes.prediction.simulation import simulate
@@ -81,23 +82,20 @@ def main() -> None:
             seed=number,
             hold_out=hidden,
             reference=reference,
-            **sizes(args),
+            sampler=sampler(args),
         )
         rhats.append(fit.verdict.max_rhat)
         divergences.append(fit.verdict.divergences)
         posterior = fit.tree["posterior"].to_dataset().data_vars.items()
         draws = dict(groups({str(k): v.to_numpy() for k, v in posterior}))
-        scored = sb.predict(fit, observations.models).merge(
-            observations.scores, on=["model", "benchmark"]
-        )
-        scored = scored[scored["model"].isin(hidden)]
+        table_of_hidden = scoring.scores(sb.held_out(fit))
         for percent in (50, 90):
             tail = (100 - percent) / 200
             for name, value in groups(truth):
                 low, high = np.quantile(draws[name], [tail, 1 - tail], axis=(0, 1))
                 rows.append((number, name, percent, np.mean((low <= value) & (value <= high))))
-            held = scored["score"].between(scored[f"lower_{percent}"], scored[f"upper_{percent}"])
-            rows.append((number, "scores of hidden models", percent, held.mean()))
+            share = table_of_hidden[f"inside_{percent}"].mean()
+            rows.append((number, "scores of hidden models", percent, share))
         print(f"\r{number + 1} of {args.simulations}", end="", flush=True)
 
     shares = pd.DataFrame(rows, columns=["simulation", "group", "percent", "share"])

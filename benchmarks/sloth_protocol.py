@@ -13,10 +13,12 @@ import time
 import warnings
 
 import pandas as pd
+from scalebayes.evaluation.held_out import held_out_in_table
 
 import scalebayes as sb
-from benchmarks.runs import inside, options, report, scored, sizes
+from benchmarks.runs import options, report, sampler
 from benchmarks.sloth_data import BENCHMARKS, PUBLISHED, protocol
+from scalebayes.evaluation import scoring
 from scalebayes.inference.diagnostics import ConvergenceWarning
 
 
@@ -41,10 +43,12 @@ def main() -> None:
                 observations,
                 seed=number,
                 hold_out=fold.hidden,
-                **sizes(args),
+                sampler=sampler(args),
             )
         verdicts[number] = fit.verdict
-        rows.append(judged(fit, observations, fold.predicted, benchmarks).assign(fold=number))
+        table = scoring.scores(held_out_in_table(fit)).assign(fold=number)
+        tested = table["model"].isin(fold.predicted) & table["benchmark"].isin(benchmarks)
+        rows.append(table[tested])
         steps = float(fit.tree["sample_stats"]["n_steps"].mean())
         print(
             f"fold {number:2d} {'+'.join(fold.families):<40.40} "
@@ -67,8 +71,8 @@ def main() -> None:
         "mae": by_benchmark.reindex(benchmarks).round(3).to_dict(),
         "mae_mean": round(float(by_benchmark.mean()), 3),
         "best_published_mae": best,
-        "coverage_50": round(float(inside(table, 50).mean()), 4),
-        "coverage_90": round(float(inside(table, 90).mean()), 4),
+        "coverage_50": round(float(table["inside_50"].mean()), 4),
+        "coverage_90": round(float(table["inside_90"].mean()), 4),
         "width_90": round(float((table["upper_90"] - table["lower_90"]).mean()), 4),
         "crps": round(float(crps.mean()), 3),
         "log_score": round(float(table["log_score"].mean()), 4),
@@ -82,17 +86,6 @@ def main() -> None:
     columns = "fold model family benchmark observed mean median sd lower_50 upper_50 lower_90 upper_90 crps"
     table[columns.split()].to_csv(args.out / "predictions.csv", index=False)
     print(f"mean absolute error {summary['mae_mean']:.2f} points; best published {best:.2f}")
-
-
-def judged(
-    fit: sb.Fit, observations: sb.Observations, models: tuple[str, ...], benchmarks: list[str]
-) -> pd.DataFrame:
-    """Predictions beside the truth: error of the median, CRPS and log score of each cell."""
-    truth = sb.log_score(fit, observations).rename(columns={"score": "observed"})
-    truth = truth[truth["model"].isin(models) & truth["benchmark"].isin(benchmarks)]
-    draws = sb.predictive_draws(fit, observations.models)["score"]  # all models: one program
-    table = scored(draws, truth).merge(truth[["model", "benchmark", "log_score"]])
-    return table.merge(observations.models[["model", "family"]], on="model")
 
 
 if __name__ == "__main__":

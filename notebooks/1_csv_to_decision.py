@@ -22,13 +22,12 @@ import scalebayes as sb
 from scalebayes import plots
 from scalebayes.evaluation import scoring
 
-sizes = {
-    "draws": int(os.environ.get("SCALEBAYES_DRAWS", 750)),
-    "warmup": int(os.environ.get("SCALEBAYES_WARMUP", 1000)),
-    "chains": int(os.environ.get("SCALEBAYES_CHAINS", 4)),
-    "max_tree_depth": 12,
-    "progress": False,  # a bar is of no use in a page; leave it on where you wait
-}
+sampler = sb.Nuts(
+    draws=int(os.environ.get("SCALEBAYES_DRAWS", 750)),
+    warmup=int(os.environ.get("SCALEBAYES_WARMUP", 1000)),
+    chains=int(os.environ.get("SCALEBAYES_CHAINS", 4)),
+    max_tree_depth=12,
+)
 
 # %% [markdown]
 # ## The table
@@ -84,8 +83,9 @@ observations
 # fares on those as well. One success would prove little.
 
 # %%
+# a progress bar is of no use in a page; leave it on where you wait
 hidden = ["meta-llama-3.1-405b-fp8", "llama-2-70b", "falcon-180b", "gemma-2-27b", "bloom"]
-fit = sb.fit(sb.Sloth(), observations, seed=1, hold_out=hidden, **sizes)
+fit = sb.fit(sb.Sloth(), observations, seed=1, hold_out=hidden, sampler=sampler, progress=False)
 print(fit.verdict)
 
 # %% [markdown]

@@ -23,13 +23,12 @@ import scalebayes as sb
 from scalebayes import plots
 from scalebayes.evaluation import scoring
 
-sizes = {
-    "draws": int(os.environ.get("SCALEBAYES_DRAWS", 1000)),
-    "warmup": int(os.environ.get("SCALEBAYES_WARMUP", 1000)),
-    "chains": int(os.environ.get("SCALEBAYES_CHAINS", 2)),
-    "target_accept": 0.95,
-    "progress": False,
-}
+sampler = sb.Nuts(
+    draws=int(os.environ.get("SCALEBAYES_DRAWS", 1000)),
+    warmup=int(os.environ.get("SCALEBAYES_WARMUP", 1000)),
+    chains=int(os.environ.get("SCALEBAYES_CHAINS", 2)),
+    target_accept=0.95,
+)
 
 # %% [markdown]
 # ## Three laws of one table
@@ -48,7 +47,9 @@ laws = {
     "skills": sb.Sloth(),
     "logistic skills": sb.Sloth(link="logistic"),
 }
-fits = {name: sb.fit(law, table, seed=1, **sizes) for name, law in laws.items()}
+fits = {
+    name: sb.fit(law, table, seed=1, sampler=sampler, progress=False) for name, law in laws.items()
+}
 for name, fit in fits.items():
     print(f"{name}: {fit.verdict}")
 
@@ -160,7 +161,10 @@ laws = {
     "logistic skill": sb.Sloth(link="logistic", **single),
 }
 hidden = ["7b-4t", "13b-5t"]
-fits = {name: sb.fit(law, runs, seed=1, hold_out=hidden, **sizes) for name, law in laws.items()}
+fits = {
+    name: sb.fit(law, runs, seed=1, hold_out=hidden, sampler=sampler, progress=False)
+    for name, law in laws.items()
+}
 for name, fit in fits.items():
     print(f"{name}: {fit.verdict}")
 

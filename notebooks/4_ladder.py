@@ -23,13 +23,12 @@ import scalebayes as sb
 from scalebayes import plots
 from scalebayes.evaluation import scoring
 
-sizes = {
-    "draws": int(os.environ.get("SCALEBAYES_DRAWS", 800)),
-    "warmup": int(os.environ.get("SCALEBAYES_WARMUP", 600)),
-    "chains": int(os.environ.get("SCALEBAYES_CHAINS", 4)),
-    "target_accept": 0.98,
-    "progress": False,
-}
+sampler = sb.Nuts(
+    draws=int(os.environ.get("SCALEBAYES_DRAWS", 800)),
+    warmup=int(os.environ.get("SCALEBAYES_WARMUP", 600)),
+    chains=int(os.environ.get("SCALEBAYES_CHAINS", 4)),
+    target_accept=0.98,
+)
 
 # %% [markdown]
 # ## The runs
@@ -50,7 +49,7 @@ ladder.models[["model", "params", "tokens", "flops"]].tail(6)
 
 # %%
 laws = {"task losses": sb.Ladder(), "C4 loss": sb.Ladder(feature="c4")}
-average = sb.fit_average(laws, ladder, seed=1, hold_out=large, **sizes)
+average = sb.fit_average(laws, ladder, seed=1, hold_out=large, sampler=sampler, progress=False)
 for name, fit in average.fits.items():
     print(f"{name}: {fit.verdict}")
 c4 = average.fits["C4 loss"]
@@ -115,13 +114,13 @@ loss[["flops", "domain", "median", "sd", "lower_90", "upper_90"]].round(3)
 #
 # ## One posterior, or two
 #
-# `staged=True` fits the steps apart, as the papers do: losses tell step 1, scores tell step 2,
+# `sb.Staged` fits the steps apart, as the papers do: losses tell step 1, scores tell step 2,
 # and no score may correct a loss (a *cut posterior*). One fit of both lets scores speak of step 1
 # wherever losses do not. Here every run has all its losses.
 
 # %%
 staged = sb.fit(
-    laws["C4 loss"], ladder, seed=1, hold_out=large, sampler=sb.Staged(sb.Nuts()), **sizes
+    laws["C4 loss"], ladder, seed=1, hold_out=large, sampler=sb.Staged(sampler), progress=False
 )
 print(staged.verdict)
 

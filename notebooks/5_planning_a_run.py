@@ -21,13 +21,12 @@ import pandas as pd
 import scalebayes as sb
 from scalebayes import plots
 
-sizes = {
-    "draws": int(os.environ.get("SCALEBAYES_DRAWS", 800)),
-    "warmup": int(os.environ.get("SCALEBAYES_WARMUP", 600)),
-    "chains": int(os.environ.get("SCALEBAYES_CHAINS", 4)),
-    "target_accept": 0.95,
-    "progress": False,
-}
+sampler = sb.Nuts(
+    draws=int(os.environ.get("SCALEBAYES_DRAWS", 800)),
+    warmup=int(os.environ.get("SCALEBAYES_WARMUP", 600)),
+    chains=int(os.environ.get("SCALEBAYES_CHAINS", 4)),
+    target_accept=0.95,
+)
 
 # %% [markdown]
 # Notebook 4 explains the law. Here it is the one with the loss on C4; every function below takes
@@ -35,7 +34,14 @@ sizes = {
 
 # %%
 ladder = sb.datasets.olmo_ladder()
-fit = sb.fit(sb.Ladder(feature="c4"), ladder, seed=1, hold_out=["7b-4t", "13b-5t"], **sizes)
+fit = sb.fit(
+    sb.Ladder(feature="c4"),
+    ladder,
+    seed=1,
+    hold_out=["7b-4t", "13b-5t"],
+    sampler=sampler,
+    progress=False,
+)
 print(fit.verdict)
 
 # %% [markdown]

@@ -1,4 +1,4 @@
-"""The command line: the package's verbs from a shell. What is slow to import waits for its verb."""
+"""The command line. Verbs import slow libraries when they run, so that --help is fast."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import sys
 
 import typer
 
-from scalebayes.cli import data, evaluate, fit, laws, plan, predict
+from scalebayes.cli import data, demo, evaluate, fit, laws, plan, predict
 from scalebayes.cli.errors import run
 
 app = typer.Typer(
-    help="How accurate a model not yet trained will be, and how sure we are.",
-    epilog="Example: scalebayes demo. Each verb has its own: scalebayes fit --help.",
+    help="Bayesian scaling laws: predict models before they are trained, with intervals.",
+    epilog="Example: scalebayes demo. For the options of a verb: scalebayes fit --help.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -19,18 +19,18 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 public = typer.Typer(
-    help="Public data sets, as the tables that the package and its benchmarks read.",
+    help="Public data sets.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
 questions = typer.Typer(
-    help="Questions asked before training: which model, which budget, which run next.",
+    help="Decisions before training: which model, which budget, which run next.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
 
 for verb in (
-    fit.demo,
+    demo.demo,
     fit.fit,
     laws.laws,
     predict.predict,

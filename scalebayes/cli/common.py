@@ -1,4 +1,4 @@
-"""Options that verbs share, and what they print: tables and JSON on stdout, notes on stderr."""
+"""Options and output that verbs share: answers go to standard output, notes to standard error."""
 
 from __future__ import annotations
 
@@ -9,63 +9,71 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
 
-Seed = Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")]
-Draws = Annotated[int, typer.Option(min=1, help="Draws kept per chain.")]
-Warmup = Annotated[int, typer.Option(min=1, help="Adapting iterations per chain, not kept.")]
-Chains = Annotated[int, typer.Option(min=1, help="Chains, run in parallel over the cores.")]
-FORMATS = (".png", ".svg", ".pdf")
+    from scalebayes.evaluation.predictions import HeldOut
+
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the random numbers.")]
+Draws = Annotated[int, typer.Option(min=1, help="Draws per chain.")]
+Warmup = Annotated[int, typer.Option(min=1, help="Warmup iterations per chain.")]
+Chains = Annotated[int, typer.Option(min=1, help="Number of chains; they run in parallel.")]
+PICTURE_FORMATS = (".png", ".svg", ".pdf")
 
 
 def in_folder(path: Path | None) -> Path | None:
-    """Refuse a file in a folder that is not there, before any work is done for it."""
+    """Refuse a file in a folder that does not exist, before any work is done."""
     if path is not None and not path.parent.is_dir():
         raise typer.BadParameter(f"{path}: there is no folder {path.parent}")
     return path
 
 
 def picture_file(path: Path | None) -> Path | None:
-    """Refuse a picture that cannot be drawn, before any work is done for it."""
-    if path is not None and path.suffix not in FORMATS:
-        raise typer.BadParameter(f"expects a name that ends in {', '.join(FORMATS)}, got {path}")
+    """Refuse a file name that no picture can have, before any work is done."""
+    if path is not None and path.suffix not in PICTURE_FORMATS:
+        raise typer.BadParameter(
+            f"expects a name that ends in {', '.join(PICTURE_FORMATS)}, got {path}"
+        )
     return in_folder(path)
 
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
 Csv = Annotated[
     Path | None,
-    typer.Option("--csv", callback=in_folder, help="Write the table to this file as well."),
+    typer.Option("--csv", callback=in_folder, help="Also write the table to this CSV file."),
 ]
 Units = Annotated[
-    str, typer.Option(help="Factors to counts, such as params=1e9,tokens=1e12 (score=0.01 for %).")
+    str,
+    typer.Option(help="Units of columns, such as params=1e9,tokens=1e12; score=0.01 for percent."),
 ]
 NewFamily = Annotated[
     list[str],
-    typer.Option(help="New family with a name like a known one's; may be repeated."),
+    typer.Option(help="New family whose name resembles a known one; may be repeated."),
 ]
 Covariates = Annotated[
     list[str],
     typer.Option(
         metavar="NAME=VALUE",
-        help="Covariate of the model, else that of its family's largest; may be repeated.",
+        help="Covariate of the model; by default that of its family's largest model; may be "
+        "repeated.",
     ),
 ]
-Saved = Annotated[Path, typer.Argument(metavar="FIT.nc", help="A fit that `fit` has written.")]
+Saved = Annotated[Path, typer.Argument(metavar="FIT.nc", help="File written by `fit`.")]
 
 
 def note(message: str) -> None:
-    """Tell the user something that is not the answer."""
+    """Print a line on standard error."""
     typer.echo(message, err=True)
 
 
 def shows_progress(json: bool) -> bool:
-    """Whether to draw a progress bar, which goes to standard error."""
+    """Whether to show a progress bar, on standard error."""
     return sys.stderr.isatty() and not json
 
 
 def write_csv(table: pd.DataFrame, path: Path | None) -> None:
-    """Write a table to a file, if one is named."""
+    """Write a table to a file if there is one."""
     if path is not None:
         table.to_csv(path, index=False)
         note(f"wrote {path}")
@@ -76,3 +84,62 @@ def print_json(value: dict[str, Any]) -> None:
     from scalebayes.report.tables import to_json
 
     print(to_json(value))
+
+
+def judged(held: HeldOut) -> pd.DataFrame:
+    """The table of `scoring.scores`, with the kind of each family as `predict` names it."""
+    from scalebayes.evaluation import scoring
+
+    table = scoring.scores(held)
+    kind = table["family_size"].map(lambda n: "known family" if n else "new family")
+    return table.assign(kind=kind)
+
+
+def print_held_out(table: pd.DataFrame) -> None:
+    """Print intervals beside observed scores, or losses, and the share that is inside."""
+    from scalebayes.data.validation import plural
+    from scalebayes.evaluation import scoring
+    from scalebayes.report import tables
+
+    column, of = ("benchmark", "score") if "benchmark" in table else ("domain", "loss")
+    readable = table[["model", column, "observed", "median", "lower_90", "upper_90"]]
+    shown = tables.intervals_as_text(readable).rename(columns={"observed": of})
+    shown["inside"] = ["yes" if inside else "NO" for inside in table["inside_90"]]
+    tables.show(shown, group="model")
+    found = scoring.figures(table).iloc[0]
+    size = f"{found['error']:.1f} points" if of == "score" else f"{found['error']:.3f}"
+    count = plural(len(table), of, "losses" if of == "loss" else "")
+    print(
+        f"\n{count} of {plural(int(found['models']), 'held-out model')}: "
+        f"{found['coverage_90']:.0%} inside the 90% interval, "
+        f"{found['coverage_50']:.0%} inside the 50% interval, "
+        f"mean absolute error {size}"
+    )
+
+
+def print_with_counts(table: pd.DataFrame, title: str = "", group: str = "") -> None:
+    """Print a table with counts in three digits and each interval in one column."""
+    from scalebayes.report import tables
+
+    large = [c for c in ("flops", "params", "tokens") if c in table]
+    text = {c: [f"{v:.3g}" for v in table[c]] for c in large}
+    if "quantity" in table:
+        levels = [c for c in table.columns if c.startswith(("median", "lower", "upper"))]
+        text |= {c: [f"{v:.3g}" for v in table[c]] for c in levels}
+        tables.show(table.assign(**text), title=title, group=group)
+        return
+    tables.show(tables.intervals_as_text(table.assign(**text)), title=title, group=group)
+
+
+def draw(path: Path, make: Callable[[], Any]) -> None:
+    """Draw to a file without opening a window.
+
+    Args:
+        path: The picture.
+        make: Called to draw, after the backend is chosen; returns axes of the figure.
+    """
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    make().figure.savefig(path, dpi=110)
+    note(f"wrote {path}")

@@ -1,4 +1,4 @@
-"""The verb that fetches public data sets: `data get`."""
+"""The verb that downloads public data sets: `data get`."""
 
 from __future__ import annotations
 
@@ -17,16 +17,19 @@ def get(
         str | None,
         typer.Option(
             metavar="URL",
-            help="Server that has the files at repository/commit/path; else that of "
+            help="Server with the files at repository/commit/path; by default that of the variable "
             "SCALEBAYES_MIRROR, or GitHub.",
         ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Download again what is there.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Download even if the tables exist.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Download a public data set and convert it into tables, unless it is there.
+    """Download a public data set and convert it into tables.
 
-    The tables go to the folder that SCALEBAYES_DATA names, or to the user's cache.
+    The tables go to the folder in the variable SCALEBAYES_DATA, or to the user's cache. Nothing is
+    downloaded if they exist.
 
     \b
     Example:

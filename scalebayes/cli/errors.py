@@ -1,4 +1,4 @@
-"""Run a command line: bad input ends it with one clear line on stderr and exit code 2."""
+"""Run a command line; bad input gives one line on standard error and exit code 2."""
 
 from __future__ import annotations
 
@@ -17,33 +17,49 @@ BAD_INPUT = 2
 INTERRUPTED = 130
 
 IN_SHELL = (
-    (r"\{'(\w+)': ([^}]+)\}", r"\1=\2"),
+    (r", declare it with covariates=\{\.\.\.\}", ""),
+    (r"pass extra='ignore' to leave such columns out", "leave such columns out of the file"),
+    (
+        r"pass its class, load\(path, laws=\[\w+\]\), or register it before loading with @scalebayes.register",
+        "install a package that has it as an entry point in the group scalebayes.laws",
+    ),
+    (r"\{'([^']+)': '([^']*)'\}", r"\1=\2"),
+    (r"\{'([^']+)': ([^}]+)\}", r"\1=\2"),
+    (r"\bcovariates=(?=\s)", "--covariate"),
+    (r"\bcovariates=", "--covariate "),
     (r"\bunits=", "--units "),
     (r"\bnew_families=\['([^']*)'\]", r"--new-family '\1'"),
     (r"\btokens=None", "--tokens-col none"),
     (r"\bmethod='([^']*)'", r"--method \1"),
+    (r"\b([a-z_]+)='([^']*)'", r"--set \1=\2"),
+    (r"\b([a-z_]+)=True\b", r"--set \1=true"),
+    (r"\b([a-z_]+)=False\b", r"--set \1=false"),
     (r"\bhold_out\b", "--hold-out"),
+    (r"\b(raise|double|lengthen) (draws|warmup)\b", r"\1 --\2"),
+    (r"--warmup and draws\b", "--warmup and --draws"),
     (r"\btarget_accept\b", "--target-accept"),
     (r"\bmax_tree_depth\b", "--max-tree-depth"),
+    (r"\brun at least (\d+) chains\b", r"run at least --chains \1"),
+    (r"\bStaged is for\b", "--staged is for"),
     (r"\btokens_per_param=\(low, high\)", "--tokens-per-param LOW,HIGH"),
     (r"\bflops=\(low, high\)", "--flops LOW,HIGH"),
-    (r"pass extra='ignore' to leave such columns out", "leave such columns out of the file"),
+    (r"\bgive a (wider|lower) range with flops\b", r"give a \1 range with --flops LOW,HIGH"),
 )
-"""What the library's messages call an argument, and what the shell calls it."""
+"""Patterns of what messages say to users of Python, and what to say in the shell instead, in this order."""
 
-# typer carries click inside in some versions and depends on it in others
+# some versions of typer include click, others depend on it
 _USAGE: Any = tuple(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
 
 def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
-    """Run an app and return the exit code: 2 for bad input, of which stderr has one line.
+    """Run an app and return its exit code; bad input gives 2, and one line on standard error.
 
-    With SCALEBAYES_TRACEBACK set in the environment errors keep their traceback.
+    If the environment variable SCALEBAYES_TRACEBACK is set, errors are raised instead.
     """
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
-        for chatter in (DeprecationWarning, FutureWarning):
-            warnings.simplefilter("ignore", chatter)
+        for category in (DeprecationWarning, FutureWarning):
+            warnings.simplefilter("ignore", category)
         return _run(app, arguments)
 
 
@@ -51,7 +67,7 @@ def _run(app: typer.Typer, arguments: Sequence[str] | None) -> int:
     try:
         code = app(arguments, standalone_mode=False, prog_name="scalebayes")
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader, such as head, has had enough
+    except BrokenPipeError:  # the reader, such as head, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (KeyboardInterrupt, typer.Abort):
@@ -61,12 +77,12 @@ def _run(app: typer.Typer, arguments: Sequence[str] | None) -> int:
     except (ImportError, OSError, TypeError, ValueError) as error:
         if os.environ.get("SCALEBAYES_TRACEBACK"):
             raise
-        return _fail(_says(error), BAD_INPUT)
+        return _fail(_message(error), BAD_INPUT)
     return code if isinstance(code, int) else 0
 
 
 def one_line(message: str) -> str:
-    """Put a message of the library on one line, its remedies in the words of the shell."""
+    """A message of the library on one line, with options of the shell in place of arguments."""
     message = re.sub(r":\n\s*", ": ", message.strip())
     message = re.sub(r"\s*\n\s*", "; ", message)
     for pattern, replacement in IN_SHELL:
@@ -74,7 +90,7 @@ def one_line(message: str) -> str:
     return message
 
 
-def _says(error: Exception) -> str:
+def _message(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     return str(error)

@@ -1,4 +1,4 @@
-"""The verbs that show and judge fits: `report`, `plot` and `compare`."""
+"""The verbs that show and compare fits: `report`, `plot` and `compare`."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 def report(
     fit: Saved,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The page to write.")] = Path(
+    out: Annotated[Path, typer.Option("--out", "-o", help="HTML file to write.")] = Path(
         "report.html"
     ),
     models: Annotated[
         Path | None,
-        typer.Option(metavar="MODELS.csv", help="Models to predict on the page, as for `predict`."),
+        typer.Option(metavar="MODELS.csv", help="Models to predict, as for `predict`."),
     ] = None,
     units: Units = "",
     new_family: NewFamily = [],  # noqa: B006
@@ -40,20 +40,22 @@ def report(
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
-    """Write one HTML page about a fit, complete in itself: verdict, predictions, calibration, priors.
+    """Write a self-contained HTML report on a fit.
+
+    It has convergence checks, predictions, calibration, what the data identify, priors and provenance.
 
     \b
     Example:
       scalebayes report fit.nc -o report.html --models planned.csv
     """
     import scalebayes as sb
-    from scalebayes.cli import options
+    from scalebayes.cli import inputs, options
     from scalebayes.report.summary import verdict
 
     factors = options.factors("--units", [units])
     loaded = sb.load(fit)
-    asked = None if models is None else options.models_from(models, factors, loaded)
-    note("writing the page (half a minute)")
+    asked = None if models is None else inputs.models_from(models, factors, loaded)
+    note("writing the page (about half a minute)")
     sb.write_report(loaded, out, models=asked, new_families=new_family, title=title, seed=seed)
     if json:
         size = out.stat().st_size
@@ -67,21 +69,21 @@ def plot(
     kind: Annotated[
         str,
         typer.Option(
-            help="intervals: predictions beside held-out scores; calibration: how these came out; "
-            "curves: along training compute; skills: what they load on (sloth); identifiability: "
-            "posteriors beside their priors."
+            help="intervals: predictions and held-out scores; calibration: of these predictions; "
+            "curves: along training compute; skills: loadings (sloth); identifiability: "
+            "priors and posteriors."
         ),
     ] = "intervals",
     out: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", callback=picture_file, help="Picture to write; by default KIND.png."
+            metavar="FILE", callback=picture_file, help="File to write; by default KIND.png."
         ),
     ] = None,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
-    """Draw a picture of a fit, as PNG, SVG or PDF, and say what it shows.
+    """Draw a picture of a fit, and describe it in words.
 
     \b
     Example:
@@ -108,34 +110,32 @@ def plot(
 def compare(
     fits: Annotated[
         list[str],
-        typer.Argument(
-            metavar="FIT.nc", help="Fits to the same scores; NAME=FIT.nc names one anew."
-        ),
+        typer.Argument(metavar="FIT.nc", help="Fits to the same scores; NAME=FIT.nc sets a name."),
     ],
     by: Annotated[
         str,
-        typer.Option(help="What is left out at a time: larger (models), family, model or score."),
+        typer.Option(help="Unit left out at a time: larger (models), family, model or score."),
     ] = "larger",
     keep: Annotated[
-        str, typer.Option(help="For larger: how many sizes of a family stay, one refit each.")
+        str, typer.Option(help="For larger: numbers of smallest sizes to keep, one refit each.")
     ] = "1,2",
     method: Annotated[
-        str, typer.Option(help="How weights are made: pseudo-bma, or stacking, which spreads them.")
+        str, typer.Option(help="Weights of the laws: pseudo-bma or stacking.")
     ] = "pseudo-bma",
     folder: Annotated[
         Path | None,
-        typer.Option(help="Where finished refits are kept; an interrupted run goes on there."),
+        typer.Option(help="Folder of finished refits, from which an interrupted run continues."),
     ] = None,
-    jobs: Annotated[int, typer.Option(help="Refits at once, in processes; -1: one a core.")] = 1,
+    jobs: Annotated[int, typer.Option(help="Refits in parallel; -1: one per core.")] = 1,
     csv: Csv = None,
     json: Json = False,
 ) -> None:
-    """Compare fitted laws by how well they predict what they have not seen; best first.
+    """Compare laws by cross-validation; the best comes first.
 
-    elpd is the sum of log predictive densities, elpd_diff how much lower it is than the best one's and
-    dse the standard error of that over the pieces left out, mcse the Monte Carlo error of elpd; weight
-    is the law's share in an average of them. warning: some density cannot be told from so few draws;
-    failed: refits that do not pass their checks.
+    elpd: sum of log predictive densities of what was left out. elpd_diff: difference from the best law.
+    dse: standard error of the difference. mcse: Monte Carlo error of elpd. weight: weight in an average
+    of the laws. warning: the Monte Carlo error of some density is too large. failed: refits that fail
+    their convergence checks.
 
     \b
     Example:
@@ -181,4 +181,4 @@ def compare(
         told = {"comparison": table, "evidence": found.evidence, "pareto_k": found.pareto_k}
         print_json({"by": by, **told})
         return
-    tables.show(table.drop(columns=["rank", "p", "se"]))  # which a narrow terminal has no room for
+    tables.show(table.drop(columns=["rank", "p", "se"]))  # a narrow terminal has no room for these

@@ -1,9 +1,9 @@
-"""The verbs that fit: `demo` and `fit`."""
+"""The verb `fit`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -15,78 +15,12 @@ from scalebayes.cli.common import (
     Units,
     Warmup,
     in_folder,
+    judged,
     note,
+    print_held_out,
     print_json,
     shows_progress,
 )
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-DEMO_DRAWS = 1000
-DEMO_WARMUP = 500
-DEMO_CHAINS = 2
-
-
-def demo(
-    law: Annotated[
-        str,
-        typer.Option(
-            help="sloth: the largest model of ten families; ladder: two runs from sixteen small ones."
-        ),
-    ] = "sloth",
-    seed: Seed = 0,
-    draws: Draws = DEMO_DRAWS,
-    warmup: Warmup = DEMO_WARMUP,
-    chains: Chains = DEMO_CHAINS,
-    out: Annotated[Path, typer.Option(help="Folder for the picture and the table.")] = Path(
-        "out/demo"
-    ),
-    json: Json = False,
-) -> None:
-    """Predict the largest models of a bundled table from the rest.
-
-    Fits the table without these models, prints a 90% interval beside each of their scores and the
-    share of scores inside, and draws the picture.
-
-    \b
-    Example:
-      scalebayes demo --out out/demo
-      scalebayes demo --law ladder
-    """
-    import scalebayes as sb
-    from scalebayes.evaluation import demo as demonstration
-    from scalebayes.report.summary import headline, verdict
-
-    made, observations, hold_out = demonstration.task(law)
-    out.mkdir(parents=True, exist_ok=True)
-    typer.echo(
-        f"fitting {observations}, {len(hold_out)} models held out (a minute or two on two cores)",
-        err=True,
-    )
-    fit = sb.fit(
-        made, observations, seed=seed, sampler=sb.Nuts(draws=draws, warmup=warmup, chains=chains),
-        hold_out=hold_out, progress=shows_progress(json),
-    )  # fmt: skip
-    table = demonstration.held_out(fit, seed=seed)
-    found = demonstration.accuracy(table)
-    files = {"table": out / "predictions.csv", "picture": out / "intervals.png"}
-    table.to_csv(files["table"], index=False)
-    _picture(table, files["picture"])
-    if json:
-        print_json(
-            {
-                "predictions": table,
-                **found,
-                "verdict": verdict(fit),
-                "seconds": fit.provenance["seconds"],
-                "files": {k: str(v) for k, v in files.items()},
-            }
-        )
-        return
-    _print_held_out(table, found)
-    print(headline(fit))
-    print(f"\npicture: {files['picture']}\ntable:   {files['table']}")
 
 
 def fit(
@@ -186,14 +120,14 @@ def fit(
           --loss c4=c4_loss:nats/token --set feature=c4 --out ladder.nc
     """
     import scalebayes as sb
-    from scalebayes.cli import options
-    from scalebayes.evaluation.demo import accuracy, held_out
+    from scalebayes.cli import inputs, laws, options
+    from scalebayes.evaluation.heldout import holds_out
     from scalebayes.report.summary import about, headline
 
     covariates = options.covariates(covariate)
-    made = options.law(law, choices, covariates)
+    made = laws.make(law, choices, covariates)
     names = {"model": model_col, "family": family_col, "params": params_col, "tokens": tokens_col}
-    observations, notes = options.observations(
+    observations, notes = inputs.observations(
         table,
         benchmarks,
         names,
@@ -220,42 +154,11 @@ def fit(
         progress=shows_progress(json),
     )  # fmt: skip
     fit.save(out)
-    compared = held_out(fit, seed=seed) if hold_out else None
+    compared = judged(sb.held_out(fit, seed=seed)) if holds_out(fit) else None
     if json:
         found = {} if compared is None else {"predictions": compared}
         print_json({"file": str(out), **about(fit), **found})
         return
     if compared is not None:
-        _print_held_out(compared, accuracy(compared))
+        print_held_out(compared)
     print(f"{headline(fit)}\nfit: {out}")
-
-
-def _print_held_out(table: pd.DataFrame, found: dict[str, Any]) -> None:
-    """Intervals beside scores, and the share of scores inside."""
-    from scalebayes.data.validation import plural
-    from scalebayes.report import tables
-
-    scored = table[table["observed"].notna()]
-    column, of = ("benchmark", "score") if "benchmark" in table else ("domain", "loss")
-    readable = scored[["model", column, "observed", "median", "lower_90", "upper_90"]]
-    shown = tables.intervals_as_text(readable).rename(columns={"observed": of})
-    shown["inside"] = ["yes" if inside else "NO" for inside in scored["inside_90"]]
-    tables.show(shown, group="model")
-    error = found["mean_absolute_error"]
-    size = f"{100 * error:.1f} points" if of == "score" else f"{error:.3f}"
-    count = plural(found["scores"], of, "losses" if of == "loss" else "")
-    print(
-        f"\n{count} of {plural(found['models'], 'held-out model')}: "
-        f"{found['coverage_90']:.0%} inside the 90% interval, "
-        f"{found['coverage_50']:.0%} inside the 50% interval, "
-        f"mean absolute error {size}"
-    )
-
-
-def _picture(table: pd.DataFrame, path: Path) -> None:
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from scalebayes.plots import interval_panels
-
-    interval_panels(table).savefig(path, dpi=110)

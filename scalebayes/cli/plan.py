@@ -1,12 +1,13 @@
-"""The verbs of `plan`: questions asked before training."""
+"""The verbs of `plan`: which model, which budget and which run to train."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scalebayes.cli import options
 from scalebayes.cli.common import (
     Covariates,
     Csv,
@@ -15,9 +16,11 @@ from scalebayes.cli.common import (
     Saved,
     Seed,
     Units,
+    draw,
     note,
     picture_file,
     print_json,
+    print_with_counts,
     write_csv,
 )
 
@@ -27,24 +30,27 @@ if TYPE_CHECKING:
 Targets = Annotated[
     list[str],
     typer.Option(
-        metavar="BENCHMARK=SCORE", help="Score to reach, such as mmlu=0.8; may be repeated."
+        metavar="BENCHMARK=SCORE", help="Target score, such as mmlu=0.8; may be repeated."
     ),
 ]
 Family = Annotated[str, typer.Option(help="Family of the model to train.")]
 Models = Annotated[
     Path | None,
-    typer.Option(metavar="MODELS.csv", help="Columns model, family, params, tokens (counts)."),
+    typer.Option(
+        metavar="MODELS.csv", help="Models: columns model, family, params, tokens, and covariates."
+    ),
 ]
 Ratios = Annotated[
     str,
     typer.Option(
-        metavar="LOW,HIGH", help="Tokens per parameter to consider; by default those seen."
+        metavar="LOW,HIGH",
+        help="Range of tokens per parameter to search; by default that of the data.",
     ),
 ]
 Picture = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE", callback=picture_file, help="Draw it to this file: .png, .svg or .pdf."
+        metavar="FILE", callback=picture_file, help="Draw to this .png, .svg or .pdf file."
     ),
 ]
 
@@ -64,7 +70,9 @@ def chance(
     csv: Csv = None,
     json: Json = False,
 ) -> None:
-    """Tell how likely planned models reach targets, each on its own and all at once.
+    """Estimate the probability that planned models reach target scores.
+
+    There is one row per target, and a row "all" for all targets together.
 
     \b
     Example:
@@ -72,11 +80,11 @@ def chance(
           --model next-70b --family next --params 70e9 --tokens 15e12
     """
     import scalebayes as sb
-    from scalebayes.cli import options
+    from scalebayes.cli import inputs
 
     factors = options.factors("--units", [units])
     loaded = sb.load(fit)
-    wanted = options.models(models, model, family, params, tokens, factors, loaded, covariate)
+    wanted = inputs.models(models, model, family, params, tokens, factors, loaded, covariate)
     targets = options.factors("--target", target)
     table = sb.target_probability(loaded, wanted, targets, new_families=new_family, seed=seed)
     _show({"probabilities": table}, csv, json, group="model")
@@ -86,12 +94,12 @@ def budget(
     fit: Saved,
     family: Family,
     target: Targets,
-    probability: Annotated[float, typer.Option(help="How sure to be.")] = 0.8,
+    probability: Annotated[float, typer.Option(help="Required probability.")] = 0.8,
     flops: Annotated[
         str,
         typer.Option(
             metavar="LOW,HIGH",
-            help="Budgets to consider; by default to 1000 times the largest seen.",
+            help="Range of FLOPs to search; by default up to 1000 times the largest in the data.",
         ),
     ] = "",
     tokens_per_param: Ratios = "",
@@ -102,7 +110,7 @@ def budget(
     csv: Csv = None,
     json: Json = False,
 ) -> None:
-    """Find the smallest budget that reaches targets with a probability, and the model that does it.
+    """Find the smallest training budget that reaches targets with a given probability.
 
     \b
     Example:
@@ -112,18 +120,20 @@ def budget(
     import pandas as pd
 
     import scalebayes as sb
-    from scalebayes.cli import options
+    from scalebayes.cli import inputs
 
     targets = options.factors("--target", target)
     loaded = sb.load(fit)
+    values = inputs.covariate_values(loaded, covariate)
     found = sb.smallest_budget(
-        loaded, family, targets, probability=probability, flops=_pair("--flops", flops),
-        tokens_per_param=_pair("--tokens-per-param", tokens_per_param),
-        new_families=new_family, covariates=options.covariate_values(loaded, covariate), seed=seed,
+        loaded, family, targets, probability=probability, flops=options.low_and_high("--flops", flops),
+        tokens_per_param=options.low_and_high("--tokens-per-param", tokens_per_param),
+        new_families=new_family, covariates=values, seed=seed,
     )  # fmt: skip
     if found.at_edge:
         note(
-            "its tokens per parameter are at an end of those considered: beyond, a smaller budget may do"
+            "the best tokens per parameter are at the end of the range: a wider --tokens-per-param may give "
+            "a smaller budget"
         )
     if picture is not None:
         from scalebayes import plots
@@ -131,11 +141,11 @@ def budget(
         spread = np.geomspace(1 / 30, 30, 25)
         grid = sb.target_map(
             loaded, family, targets, params=spread * found.params, tokens=spread * found.tokens,
-            new_families=new_family, covariates=options.covariate_values(loaded, covariate),
+            new_families=new_family, covariates=values,
             seed=seed,
         )  # fmt: skip
         title = f"{family}: " + ", ".join(f"{k} ≥ {v:g}" for k, v in targets.items())
-        _draw(picture, lambda: plots.target_map(grid, title=title))
+        draw(picture, lambda: plots.target_map(grid, title=title))
     answer = {
         "flops": found.flops, "params": found.params, "tokens": found.tokens,
         "probability": found.probability, "at_edge": found.at_edge,
@@ -144,19 +154,21 @@ def budget(
     if json:
         print_json({**answer, "frontier": found.frontier})
         return
-    _print(pd.DataFrame([answer]))
+    print_with_counts(pd.DataFrame([answer]))
 
 
 def allocation(
     fit: Saved,
     family: Family,
-    flops: Annotated[str, typer.Option(help="Budgets in FLOPs, such as 1e23,1e24.")],
+    flops: Annotated[str, typer.Option(help="Training budgets, such as 1e23,1e24.")],
     benchmarks: Annotated[
-        str, typer.Option(help="Benchmarks to maximise, by default the mean of all.")
+        str, typer.Option(help="Maximise the mean score of these benchmarks; by default all.")
     ] = "",
     minimise: Annotated[
         list[str],
-        typer.Option(metavar="DOMAIN=WEIGHT", help="Loss to minimise, a weighted sum if repeated."),
+        typer.Option(
+            metavar="DOMAIN=WEIGHT", help="Minimise this loss; several make a weighted sum."
+        ),
     ] = [],  # noqa: B006
     tokens_per_param: Ratios = "",
     picture: Picture = None,
@@ -166,7 +178,10 @@ def allocation(
     csv: Csv = None,
     json: Json = False,
 ) -> None:
-    """Divide budgets into size and tokens, and tell what it costs to be off.
+    """Divide training budgets between parameters and tokens.
+
+    Prints the size with the highest expected value, its expected shortfall from the optimum (price),
+    and credible intervals of the optimum.
 
     \b
     Example:
@@ -174,33 +189,36 @@ def allocation(
     """
     import scalebayes as sb
     from scalebayes import plots
-    from scalebayes.cli import options
+    from scalebayes.cli import inputs
 
     losses = options.factors("--minimise", minimise)
     loaded = sb.load(fit)
     found = sb.allocate(
         loaded, family, options.numbers("--flops", flops, "1e23,1e24"),
         benchmarks=[b.strip() for b in benchmarks.split(",") if b.strip()], losses=losses or None,
-        tokens_per_param=_pair("--tokens-per-param", tokens_per_param),
-        new_families=new_family, covariates=options.covariate_values(loaded, covariate), seed=seed,
+        tokens_per_param=options.low_and_high("--tokens-per-param", tokens_per_param),
+        new_families=new_family, covariates=inputs.covariate_values(loaded, covariate), seed=seed,
     )  # fmt: skip
     if picture is not None:
         of = "loss" if losses else "score"
-        _draw(picture, lambda: plots.allocation(found.prices, found.region, of=of)[0])
+        draw(picture, lambda: plots.allocation(found.prices, found.region, of=of)[0])
     write_csv(found.prices, csv)
     if json:
         print_json({"best": found.best, "region": found.region, "prices": found.prices})
         return
-    _print(found.best, "best: highest expected value; price: what it lacks of the unknown best")
+    print_with_counts(
+        found.best, "best: highest expected value; price: expected shortfall from the optimum"
+    )
     shown = found.region.drop(columns=["mean", "sd"])
     print()
-    _print(shown, "where the best lies", group="flops")
+    print_with_counts(shown, "intervals of the optimum", group="flops")
 
 
 def contest(
     fit: Saved,
     models: Annotated[
-        Path, typer.Option(metavar="MODELS.csv", help="Columns model, family, params, tokens.")
+        Path,
+        typer.Option(metavar="MODELS.csv", help="Models: columns model, family, params, tokens."),
     ],
     units: Units = "",
     new_family: NewFamily = [],  # noqa: B006
@@ -208,17 +226,17 @@ def contest(
     csv: Csv = None,
     json: Json = False,
 ) -> None:
-    """Tell how likely one model beats another, for each pair of a file.
+    """Estimate the probability that one model scores higher than another, for each pair.
 
     \b
     Example:
       scalebayes plan contest fit.nc --models planned.csv
     """
     import scalebayes as sb
-    from scalebayes.cli import options
+    from scalebayes.cli import inputs
 
     loaded = sb.load(fit)
-    wanted = options.models_from(models, options.factors("--units", [units]), loaded)
+    wanted = inputs.models_from(models, options.factors("--units", [units]), loaded)
     table = sb.beats(loaded, wanted, new_families=new_family, seed=seed)
     _show({"contests": table}, csv, json, group="rival")
 
@@ -226,13 +244,13 @@ def contest(
 def next_run(
     fit: Saved,
     candidates: Annotated[
-        Path, typer.Option(metavar="RUNS.csv", help="Columns model, family, params, tokens.")
+        Path, typer.Option(metavar="RUNS.csv", help="Runs: columns model, family, params, tokens.")
     ],
-    family: Annotated[str, typer.Option(help="Family of the model to be predicted.")],
+    family: Annotated[str, typer.Option(help="Family of the model to predict.")],
     params: Annotated[float, typer.Option(help="Its parameters, such as 70e9.")],
     tokens: Annotated[float, typer.Option(help="Its training tokens.")],
     benchmark: Annotated[
-        str | None, typer.Option(help="The benchmark; by default the mean of all.")
+        str | None, typer.Option(help="Benchmark to predict; by default the mean of all.")
     ] = None,
     units: Units = "",
     covariate: Covariates = [],  # noqa: B006
@@ -241,7 +259,9 @@ def next_run(
     csv: Csv = None,
     json: Json = False,
 ) -> None:
-    """Rank candidate runs by what each would tell of a prediction, per FLOP.
+    """Rank candidate runs by how much each would reduce the uncertainty of a prediction.
+
+    The ranking is by expected information per training FLOP.
 
     \b
     Example:
@@ -249,58 +269,23 @@ def next_run(
           --tokens 15e12 --benchmark mmlu
     """
     import scalebayes as sb
-    from scalebayes.cli import options
+    from scalebayes.cli import inputs
 
     loaded = sb.load(fit)
-    runs = options.models_from(candidates, options.factors("--units", [units]), loaded)
-    name = "the model to be predicted"
-    model = options.models(None, name, family, params, tokens, {}, loaded, covariate)
+    runs = inputs.models_from(candidates, options.factors("--units", [units]), loaded)
+    name = "the model to predict"
+    model = inputs.models(None, name, family, params, tokens, {}, loaded, covariate)
     table = sb.next_run(
         loaded, runs, model, benchmark=benchmark, new_families=new_family, seed=seed
     )
     _show({"candidates": table}, csv, json)
 
 
-def _pair(option: str, text: str) -> tuple[float, float] | None:
-    """Parse LOW,HIGH."""
-    from scalebayes.cli import options
-
-    found = options.numbers(option, text, "10,200")
-    if not found:
-        return None
-    if len(found) != 2:
-        raise ValueError(f"{option} expects two numbers, such as 10,200, got {text!r}")
-    return found[0], found[1]
-
-
 def _show(found: dict[str, pd.DataFrame], csv: Path | None, json: bool, group: str = "") -> None:
-    """Print one table, or JSON, and write it to a file if one is named."""
+    """Print one table, as text or JSON, and write it to the file if there is one."""
     (table,) = found.values()
     write_csv(table, csv)
     if json:
         print_json(found)
         return
-    _print(table, group=group)
-
-
-def _print(table: pd.DataFrame, title: str = "", group: str = "") -> None:
-    """Print a table, large numbers in a few digits and intervals in one column."""
-    from scalebayes.report import tables
-
-    large = [c for c in ("flops", "params", "tokens") if c in table]
-    text = {c: [f"{v:.3g}" for v in table[c]] for c in large}
-    if "quantity" in table:
-        levels = [c for c in table.columns if c.startswith(("median", "lower", "upper"))]
-        text |= {c: [f"{v:.3g}" for v in table[c]] for c in levels}
-        tables.show(table.assign(**text), title=title, group=group)
-        return
-    tables.show(tables.intervals_as_text(table.assign(**text)), title=title, group=group)
-
-
-def _draw(path: Path, make: Any) -> None:
-    """Draw to a file without a window."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    make().figure.savefig(path, dpi=110)
-    note(f"wrote {path}")
+    print_with_counts(table, group=group)

@@ -1,4 +1,4 @@
-"""The verbs that ask a fit: `predict`, `mixture`, `summary` and `skills`."""
+"""The verbs that print results of a fit: `predict`, `mixture`, `summary` and `skills`."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from scalebayes.prediction.designs import Quantity
     from scalebayes.prediction.predictive import Kind
 
-MOST_MODELS = 12
-"""Models whose skills are printed; CSV and JSON hold all."""
+MAX_ROWS_OF_SKILLS = 12
+"""Largest number of models, or families, whose skills are printed; CSV and JSON hold all."""
 
 
 def predict(
@@ -34,21 +34,24 @@ def predict(
         Path | None,
         typer.Option(
             metavar="MODELS.csv",
-            help="Columns model, family, params, tokens (counts); or one row a share, with source "
-            "and weight too.",
+            help="Models: columns model, family, params, tokens, and covariates; with columns source and "
+            "weight, one row per share of a mixture.",
         ),
     ] = None,
     model: Annotated[str | None, typer.Option(help="Name of a single model.")] = None,
     family: Annotated[str | None, typer.Option(help="Its family.")] = None,
     params: Annotated[float | None, typer.Option(help="Its parameters, such as 70e9.")] = None,
     tokens: Annotated[
-        float | None, typer.Option(help="Its training tokens, such as 15e12; else averaged over.")
+        float | None,
+        typer.Option(
+            help="Its training tokens, such as 15e12; if unknown, they are averaged over."
+        ),
     ] = None,
     units: Units = "",
     prob: Annotated[str, typer.Option(help="Probabilities of the intervals.")] = "0.5,0.9",
-    of: Annotated[str, typer.Option(help="score, or loss of a law that has losses.")] = "score",
+    of: Annotated[str, typer.Option(help="score, or loss for a law with losses.")] = "score",
     kind: Annotated[
-        str, typer.Option(help="score: what an evaluation will show; mean: what the law expects.")
+        str, typer.Option(help="score: a score with evaluation noise; mean: the expected score.")
     ] = "score",
     covariate: Covariates = [],  # noqa: B006
     new_family: NewFamily = [],  # noqa: B006
@@ -56,7 +59,7 @@ def predict(
     csv: Csv = None,
     json: Json = False,
 ) -> None:
-    """Predict models that need not exist yet, with intervals.
+    """Predict scores or losses of models, with intervals.
 
     \b
     Example:
@@ -64,12 +67,12 @@ def predict(
           --params 405e9 --tokens 15e12
     """
     import scalebayes as sb
-    from scalebayes.cli import options
+    from scalebayes.cli import inputs, options
     from scalebayes.report import tables
 
     factors = options.factors("--units", [units])
     loaded = sb.load(fit)
-    wanted = options.models(models, model, family, params, tokens, factors, loaded, covariate)
+    wanted = inputs.models(models, model, family, params, tokens, factors, loaded, covariate)
     table = sb.predict(
         loaded,
         wanted,
@@ -80,9 +83,8 @@ def predict(
         seed=seed,
     )
     for name in table.loc[table["kind"] == "new family", "family"].unique():
-        typer.echo(
-            f"the fit has not seen the family {name!r}: drawn from the population of families",
-            err=True,
+        note(
+            f"the fit has not seen the family {name!r}: its effects are drawn from the population of families"
         )
     write_csv(table, csv)
     if json:
@@ -98,21 +100,23 @@ def mixture(
     params: Annotated[float, typer.Option(help="Its parameters, such as 1e9.")],
     tokens: Annotated[float, typer.Option(help="Its training tokens, such as 25e9.")],
     maximise: Annotated[
-        str | None, typer.Option(metavar="BENCHMARK", help="The benchmark to maximise.")
+        str | None, typer.Option(metavar="BENCHMARK", help="Maximise this benchmark.")
     ] = None,
     minimise: Annotated[
         list[str],
         typer.Option(
-            metavar="DOMAIN=WEIGHT", help="Loss to minimise, a weighted sum where repeated."
+            metavar="DOMAIN=WEIGHT", help="Minimise this loss; several make a weighted sum."
         ),
     ] = [],  # noqa: B006
     covariate: Covariates = [],  # noqa: B006
-    draws: Annotated[int, typer.Option(min=2, help="Posterior draws to use at most.")] = 200,
+    draws: Annotated[
+        int, typer.Option(min=2, help="Largest number of posterior draws to use.")
+    ] = 200,
     prob: Annotated[str, typer.Option(help="Probabilities of the intervals.")] = "0.5,0.9",
     csv: Csv = None,
     json: Json = False,
 ) -> None:
-    """Find the mixture of training data that a fit of flp-m holds for the best, with intervals.
+    """Estimate the best mixture of training data under a fit of flp-m, with intervals.
 
     \b
     Example:
@@ -120,7 +124,7 @@ def mixture(
           --minimise pile_cc=1
     """
     import scalebayes as sb
-    from scalebayes.cli import options
+    from scalebayes.cli import inputs, options
     from scalebayes.report import tables
 
     loaded = sb.load(fit)
@@ -133,7 +137,7 @@ def mixture(
         losses=options.factors("--minimise", minimise),
         draws=draws,
         prob=options.probabilities(prob),
-        covariates=options.covariate_values(loaded, covariate),
+        covariates=inputs.covariate_values(loaded, covariate),
     )
     write_csv(best.weights, csv)
     if json:
@@ -144,7 +148,7 @@ def mixture(
 
 
 def summary(fit: Saved, csv: Csv = None, json: Json = False) -> None:
-    """Tell what a fit is: law, data, verdict, timings, priors.
+    """Print the law, data, convergence checks, timings and priors of a fit.
 
     \b
     Example:
@@ -154,12 +158,12 @@ def summary(fit: Saved, csv: Csv = None, json: Json = False) -> None:
 
     import scalebayes as sb
     from scalebayes.report import tables
-    from scalebayes.report.summary import about
+    from scalebayes.report.summary import about, flat
 
     facts = about(sb.load(fit))
     rows = pd.DataFrame(
         [(part, str(k), _short(v)) for part, values in facts.items() if part != "priors"
-         for k, v in values.items()],
+         for k, v in flat(values).items()],
         columns=["part", "name", "value"],
     )  # fmt: skip
     priors = pd.DataFrame(facts["priors"])
@@ -176,14 +180,17 @@ def summary(fit: Saved, csv: Csv = None, json: Json = False) -> None:
 def skills(
     fit: Saved,
     rotation: Annotated[
-        str, typer.Option(help="oblimin or promax (correlated), varimax or quartimax (not).")
+        str,
+        typer.Option(
+            help="oblimin or promax (correlated skills), varimax or quartimax (uncorrelated)."
+        ),
     ] = "oblimin",
     csv: Annotated[
         Path | None, typer.Option("--csv", help="Write each table to a file in this folder.")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Show the skills of a fit: loadings, models, families.
+    """Print the skills of a fit: loadings, correlations, families and models.
 
     \b
     Example:
@@ -210,9 +217,11 @@ def skills(
         shown = table
         if name in ("families", "models"):
             label = name.removesuffix("s") if name == "models" else "family"
-            best = table[table["skill"] == table["skill"].iloc[0]].nlargest(MOST_MODELS, "median")
+            best = table[table["skill"] == table["skill"].iloc[0]].nlargest(
+                MAX_ROWS_OF_SKILLS, "median"
+            )
             shown = table.set_index(label).loc[best[label]].reset_index()
-            name = f"{name}: {len(best)} strongest of {table[label].nunique()} in the first skill"
+            name = f"{name}: the {len(best)} highest of {table[label].nunique()} in the first skill"
         if len(shown):
             shown = shown.drop(columns=["mean", "sd"])
             tables.show(tables.intervals_as_text(shown), title=name, group=str(shown.columns[0]))

@@ -1,8 +1,8 @@
 """Bridge sampling: the joint density of scores left out, from fits without and with them.
 
-The mean of a joint density over the draws of a fit without the scores rests on the few draws that foresaw
-them all. A fit with the scores has draws where that density is high, and the two together tell it far
-better: of all ways to combine them, the one here has the smallest error.
+The mean of a joint density over the draws of a fit without the scores depends on the few draws where it is
+high. A fit with the scores has most of its draws there. The two together estimate the density far more
+precisely; of all ways to combine them, the one here has the smallest error.
 
 References:
     Meng and Wong, Simulating ratios of normalizing constants via a simple identity, 1996.
@@ -27,12 +27,12 @@ def log_evidence(
     Args:
         before: Log likelihood of the data at posterior draws without them, shape (draw,).
         after: The same at posterior draws with them, shape (draw,).
-        effective: How many independent draws either is worth.
+        effective: Effective sample sizes of the two.
     """
     share = np.log(effective) - np.log(np.sum(effective))
 
     def terms(log_r: float) -> tuple[np.ndarray, np.ndarray]:
-        """Logs of the weights whose means have the ratio that is sought."""
+        """Logs of the weights whose means have the required ratio."""
         return (
             before - np.logaddexp(share[1] + before, share[0] + log_r),
             -np.logaddexp(share[1] + after, share[0] + log_r),
@@ -50,7 +50,7 @@ def log_evidence(
 
 
 def effective_draws(log_density: np.ndarray) -> np.ndarray:
-    """How many independent draws of shape (chain, draw, fold) are worth, shape (fold,)."""
+    """Effective sample size of log densities of shape (chain, draw, fold), shape (fold,)."""
     n = log_density[..., 0].size
     ess = array_stats.ess(log_density, chain_axis=0, draw_axis=1, method="bulk")
     return np.minimum(np.nan_to_num(ess, nan=n), n)

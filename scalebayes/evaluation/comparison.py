@@ -1,8 +1,8 @@
-"""compare: which of several fitted laws to trust, by the scores that they are asked for unseen.
+"""compare: which of several fitted laws predicts unseen scores best.
 
-Leave-one-out by single scores asks how well a law fills a gap in a table. Users ask how a larger model
-will do. `by="larger"`, the default, puts that question: each family in turn keeps its smallest models
-only. The two may disagree.
+Leave-one-out by single scores estimates how well a law fills a gap in a table. Users want to predict a
+larger model. `by="larger"`, the default, estimates that: of each family in turn only the smallest models
+are kept. The two may disagree.
 """
 
 from __future__ import annotations
@@ -17,41 +17,41 @@ import pandas as pd
 
 from scalebayes.data.schema import quoted
 from scalebayes.data.validation import plural
-from scalebayes.evaluation.evidence import folds_of, pieces, seen_alone
-from scalebayes.evaluation.heldout import HeldOut, mixed
+from scalebayes.evaluation.evidence import SPLITS, folds_of, pieces, seen_alone
+from scalebayes.evaluation.predictions import HeldOut, mixed
 from scalebayes.prediction.averaging import check_same_scores, pseudo_bma, stacking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from scalebayes.evaluation.evidence import Pieces
+    from scalebayes.evaluation.pieces import Pieces
     from scalebayes.inference.posterior import Fit
 
 By = Literal["larger", "family", "model", "score"]
 Method = Literal["stacking", "pseudo-bma"]
 
-FEW = 5
-"""Fewer pieces hardly tell how much differences between laws vary, which pseudo-BMA+ relies on."""
+MIN_PIECES_FOR_PSEUDO_BMA = 5
+"""With fewer pieces the variance of differences between laws, which pseudo-BMA+ needs, is poorly estimated."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Several laws on the same held-out scores.
+    """Several laws compared on the same held-out scores.
 
     Attributes:
         by: What was left out at a time: `larger`, `family`, `model` or `score`.
         table: As ArviZ's, best law first: rank, elpd (sum of log predictive densities over the pieces of
-            evidence; folds of one family ask about the same scores, and their mean is one piece), p,
+            evidence; the folds of one family hold out overlapping scores, and their mean is one piece), p,
             elpd_diff (how much lower than the best) and its standard error dse, se, mcse (Monte Carlo
-            standard error of elpd, as if folds had no draws in common: more draws make it smaller),
-            weight, warning (a density that cannot be told from the draws there are), pieces (how many
-            se and dse rest on), and failed (how many of the law's refits do not pass their checks).
+            standard error of elpd, as if folds had no draws in common; more draws reduce it), weight,
+            warning (whether some density is unreliable), pieces (the number behind se and dse), and failed
+            (how many of the law's refits do not pass their checks).
         evidence: One row a fold: fold, piece, n_scores, and a column a law with the log of its joint
             predictive density of the scores of that fold.
-        pareto_k: Pareto k of importance sampling, a row a fold and a column a law, also of what was fitted
-            again because of it; NaN where there is none.
-        held: For each law its predictions of the folds; none of those that were not refitted.
+        pareto_k: Pareto k of importance sampling, a row a fold and a column a law, including folds that were
+            fitted again because of it; NaN where there was none.
+        held: For each law its predictions of the folds that were refitted.
     """
 
     by: str
@@ -66,15 +66,15 @@ class Comparison:
         return {str(k): float(v) for k, v in self.table["weight"].items()}
 
     def average(self) -> HeldOut:
-        """Predictions of the average of the laws by their weights, of the same scores.
+        """Predictions of the same scores by the weighted average of the laws.
 
         Raises:
-            ValueError: If some scores were not predicted without having been seen.
+            ValueError: If some folds were not refitted.
         """
         complete = [k for k, h in self.held.items() if len(h.folds) == len(self.evidence)]
         if set(complete) != set(self.weights):
             raise ValueError(
-                f"by={self.by!r} has no predictions of all pieces: compare by 'larger'"
+                f"by={self.by!r} has no predictions of all pieces, for want of refits: compare by 'larger'"
             )
         return mixed(self.held, self.weights)
 
@@ -93,33 +93,33 @@ def compare(
 ) -> Comparison:
     """Compare fitted laws by how well they predict scores that they have not seen.
 
-    Refits have the law, seed and settings of the fit; what a fit holds out plays no part. Where a law has
-    no losses, the joint density of a fold comes from the refit and the fit together (see `bridge`).
+    Refits use the law, seed and settings of the fit; data that the fit holds out are not used. For a law
+    without losses, the joint density of a fold comes from the refit and the fit together (see `bridge`).
 
     Args:
-        fits: Fits of the laws to the same scores, by a name of your choice.
-        by: What is left out at a time. `larger`: of each family all but its smallest sizes, by refits.
+        fits: Fits of the laws to the same scores, by names of your choice.
+        by: What is left out at a time. `larger`: all but the smallest sizes of a family, by refits.
             `family`: a family, by refits. `model`: a model with all its scores, and `score`: a single
             score; by Pareto-smoothed importance sampling from the fit itself where that is reliable
-            (models of a law with losses: by refits).
-        keep: For `larger`, how many sizes of the family stay, one fold each.
-        moment_match: Whether to move the draws of the parameters that a model, or score, is about to
-            where they would lie without it, where importance sampling cannot tell otherwise (Pareto k above
-            0.7). They are believed where they bring Pareto k below one half.
-        refit: Whether to refit without the models, or scores, that importance sampling cannot tell.
-        method: How weights are made, see `averaging.pseudo_bma` and `averaging.stacking`. The default is nearly
-            the best law alone where one clearly is; stacking spreads the weights wider, for laws that each
-            err in ways of their own, and for few pieces.
-        folder: Where finished refits are kept; an interrupted comparison goes on there.
-        jobs: How many refits at once, see `cross_validate`.
-        progress: Called with the name of a law, the number of its finished refits and of all.
+            (models of a law with losses, and runs with checkpoints: by refits).
+        keep: For `larger`, how many sizes of the family are kept, one fold each.
+        moment_match: Whether to match moments where importance sampling is unreliable (Pareto k above 0.7):
+            the draws of a model's, or score's, parameters are moved to where they would be without it. The
+            result is used if it brings Pareto k below one half.
+        refit: Whether to refit without each model, or score, for which both are unreliable.
+        method: How weights are computed, see `averaging.pseudo_bma` and `averaging.stacking`. The default
+            gives nearly all weight to a law that is clearly best; stacking spreads the weights more, which
+            suits laws with different errors, and few pieces.
+        folder: Where finished refits are stored. An interrupted comparison resumes from them.
+        jobs: Number of refits at once, see `cross_validate`.
+        progress: Called with the name of a law, the number of its finished refits and of all refits.
 
     Returns:
-        A table like ArviZ's with weights, and the evidence behind it.
+        A table like ArviZ's with weights, and the densities behind it.
 
     Raises:
         ValueError: If there are fewer than two fits, or they have not seen the same scores, or none, or
-            single scores are asked of a fit in stages.
+            `by` is `score` or `model` and a fit was made in stages.
 
     References:
         Vehtari, Gelman and Gabry, Practical Bayesian model evaluation using leave-one-out
@@ -129,12 +129,12 @@ def compare(
     """
     if len(fits) < 2:
         raise ValueError(f"a comparison needs at least two fits, got {list(fits)}")
-    if by not in ("larger", "family", "model", "score"):
+    if by not in SPLITS:
         raise ValueError(f"by must be larger, family, model or score, but is {by!r}")
     if method not in ("stacking", "pseudo-bma"):
         raise ValueError(f"method must be stacking or pseudo-bma, but is {method!r}")
     if empty := [name for name, fit in fits.items() if not fit.seen.any()]:
-        raise ValueError(f"{quoted(empty)} saw no scores, which laws are compared by")
+        raise ValueError(f"{quoted(empty)} saw no scores, by which laws are compared")
     check_same_scores(fits)
     (first, expected), *others = (
         (k, folds_of(seen_alone(fit), by, keep)) for k, fit in fits.items()
@@ -152,10 +152,10 @@ def compare(
     }
     labels = next(iter(found.values())).labels
     n = labels["piece"].nunique()
-    if method == "pseudo-bma" and n < FEW:
+    if method == "pseudo-bma" and n < MIN_PIECES_FOR_PSEUDO_BMA:
         warnings.warn(
-            f"the weights rest on {plural(n, 'piece')}, too few for pseudo-BMA, which will be too sure of "
-            "the first law: choose method='stacking'",
+            f"the weights come from {plural(n, 'piece')}, too few for pseudo-BMA, whose weight of the best "
+            "law is then too large: choose method='stacking'",
             stacklevel=2,
         )
     evidence = labels.assign(**{n: p.log_density for n, p in found.items()})

@@ -1,15 +1,14 @@
-"""cross_validate: a law fitted once for each fold, without what the fold holds out, and judged by that."""
+"""cross_validate: fit a law once for each fold, without the data of that fold, and predict them."""
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
-import inspect
 import json
 import os
 import warnings
 import zlib
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,18 +19,24 @@ import pandas as pd
 
 from scalebayes.data.folds import Fold
 from scalebayes.data.schema import COLUMNS
-from scalebayes.evaluation.heldout import HeldOut, held_out, joined
+from scalebayes.evaluation.heldout import held_out_in_table
+from scalebayes.evaluation.predictions import HeldOut, joined
 from scalebayes.inference.diagnostics import ConvergenceWarning
+from scalebayes.inference.draws import evenly
 from scalebayes.inference.fitting import fit as sample_posterior
 from scalebayes.inference.sampling import sampler_specification
 from scalebayes.model.reference import Reference
-from scalebayes.model.specification import specification
+from scalebayes.model.specification import own_code, specification
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from scalebayes.data.observations import Observations
     from scalebayes.model.law import Law
+    from scalebayes.prediction.designs import Quantity
+
+MAX_KEPT_DRAWS = 1000
+"""Predictive draws that are kept of each fold, in memory and on disk."""
 
 
 def cross_validate(
@@ -45,31 +50,39 @@ def cross_validate(
     progress: Callable[[int, int], None] | None = None,
     **settings: Any,
 ) -> HeldOut:
-    """Fit a law once for each fold, without what the fold holds out, and predict that.
+    """Fit a law once for each fold, without the data that the fold holds out, and predict them.
 
-    All fits share one compiled program. Whether each passed its checks is told in `folds`, not by
-    warnings.
+    All fits share one compiled program. The column `passed` of `folds` says which fits pass their checks;
+    there are no warnings.
 
     Args:
         law: The law.
         observations: Validated tables.
-        folds: What to hold out, as `folds.larger`, `folds.each_model` and `folds.each_family` list it.
+        folds: What to hold out; `folds.larger`, `folds.each_model` and `folds.each_family` make such lists.
         seed: Seed of all random numbers.
-        folder: Where finished folds are kept; a run that was interrupted goes on there. Folds of other
-            laws, tables or settings may lie in the same folder.
-        jobs: How many folds at once, in processes of joblib, -1 for as many as there are cores. Chains of
-            one fold already share the cores of a machine, so that more than one pays on a cluster: with
-            `joblib.parallel_config(backend="dask")` the folds go to its workers.
-        progress: Called with the number of finished folds and of all, at the start and after each fold.
-            A backend that hands over all folds at once, such as Dask, tells nothing in between.
+        folder: Where finished folds are stored. An interrupted run resumes from them. Folds of other
+            laws, tables or settings may be in the same folder.
+        jobs: Number of folds to fit at once in joblib processes; -1 for one a core. The chains of
+            one fold already use several cores, so more than one job is of use on a cluster: under
+            `joblib.parallel_config(backend="dask")` the folds are sent to its workers.
+        progress: Called with the number of finished folds and the number of all folds, at the start and
+            after each fold. A backend that returns all folds at once, such as Dask, calls it only at the end.
         **settings: Other arguments of `fit`, such as sampler.
+
+    Returns:
+        The predictions of all folds, with at most `MAX_KEPT_DRAWS` draws: scores, where folds hold out any,
+        else losses.
+
+    Raises:
+        ValueError: If there are no folds, or a fold holds out nothing that was measured.
+        ImportError: If `jobs` is not 1 and joblib is not installed.
     """
     if not folds:
-        raise ValueError("there are no folds: no family has a model larger than those that stay")
+        raise ValueError(
+            "expected at least one fold, got none: no family has a model larger than those that stay"
+        )
     tables = [getattr(observations, kind).to_csv(index=False) for kind in COLUMNS]
-    about = json.dumps(
-        [specification(law), _own_code(law), tables, seed, _plain(settings), _code()]
-    )
+    about = json.dumps([specification(law), own_code(law), tables, seed, _plain(settings), _code()])
     run = functools.partial(
         _of_fold,
         law,
@@ -92,7 +105,7 @@ def cross_validate(
 def _in_processes(
     run: Callable[[Fold], HeldOut], folds: Sequence[Fold], jobs: int
 ) -> Iterable[HeldOut]:
-    """Folds in their order, each as soon as it is there where the backend of joblib can do so."""
+    """Folds in their order, each as soon as it is finished where joblib's backend can return it."""
     try:
         import joblib
     except ImportError as error:
@@ -106,20 +119,10 @@ def _in_processes(
 
 @functools.cache
 def _code() -> list[str]:
-    """What else a finished fold depends on: the code of the package and the versions behind it."""
-    files = sorted(Path(__file__).parents[1].rglob("*.py"))
+    """Hash of the package's code, and versions of JAX and NumPyro, on which a finished fold depends."""
+    files = sorted(Path(__file__).parents[1].rglob("*.py"))  # of the whole package
     code = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
     return [code, *(version(name) for name in ("jax", "numpyro"))]
-
-
-def _own_code(law: Law) -> list[str]:
-    """The source of a law's classes that are not of this package, as far as it can be read."""
-    found = []
-    for cls in type(law).__mro__:
-        if not cls.__module__.startswith(("scalebayes.", "builtins")):
-            with contextlib.suppress(OSError, TypeError):
-                found.append(inspect.getsource(cls))
-    return found
 
 
 def _plain(settings: dict[str, Any]) -> dict[str, Any]:
@@ -137,7 +140,7 @@ def _of_fold(
     shared: str,
     fold: Fold,
 ) -> HeldOut:
-    """One fold: read where it is finished, or fitted and kept under a hash of all that it depends on."""
+    """One fold: read it if it is finished, else fit it and store it under a hash of all it depends on."""
     path = None
     if folder is not None:
         about = json.dumps([shared, fold.name, fold.hold_out])
@@ -149,29 +152,42 @@ def _of_fold(
         fit = sample_posterior(
             law, observations, seed=seed, hold_out=fold.hold_out, progress=False, **settings
         )
-    result = held_out(fit, name=fold.name, seed=seed)
+    result = _thinned(held_out_in_table(fit, name=fold.name, seed=seed))
     if path is not None:
         _write(result, path)
     return result
 
 
+def _thinned(result: HeldOut) -> HeldOut:
+    """A fold with at most `MAX_KEPT_DRAWS` draws, evenly spread, in single precision."""
+    n = result.draws.shape[1]
+    draws = result.draws[:, evenly(n, min(MAX_KEPT_DRAWS, n))]
+    return replace(result, draws=draws.astype(np.float32))
+
+
 def _write(result: HeldOut, path: Path) -> None:
-    """Keep a fold; the file is complete or not there at all."""
+    """Store a fold; the file is complete or does not exist."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.stem}.{os.getpid()}.partial")
     with partial.open("wb") as file:
         tables = [json.dumps(table.to_dict("list")) for table in (result.cells, result.folds)]
         np.savez_compressed(
-            file, draws=result.draws, joint=result.joint, cells=tables[0], folds=tables[1]
+            file,
+            draws=result.draws,
+            joint=result.joint,
+            cells=tables[0],
+            folds=tables[1],
+            of=result.of,
         )
     partial.replace(path)
 
 
 def _read(path: Path) -> HeldOut | None:
-    """A finished fold; none where there is no file, or a damaged one, which is fitted again."""
+    """A finished fold; None if there is no file or the file is damaged, so that the fold is fitted again."""
     try:
         with path.open("rb") as raw, np.load(raw) as file:
-            tables = {k: pd.DataFrame(json.loads(str(file[k]))) for k in ("cells", "folds")}
-            return HeldOut(draws=file["draws"], joint=file["joint"], **tables)
+            cells, folds = (pd.DataFrame(json.loads(str(file[k]))) for k in ("cells", "folds"))
+            of: Quantity = "loss" if str(file["of"]) == "loss" else "score"
+            return HeldOut(cells, file["draws"], folds, file["joint"], of)
     except (OSError, BadZipFile, EOFError, KeyError, ValueError, NotImplementedError, zlib.error):
         return None

@@ -1,8 +1,7 @@
-"""held_out: predictions of scores that a fit has not seen, beside what they were."""
+"""held_out: predict scores, or losses, that a fit has not seen, beside their observed values."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,68 +9,58 @@ import pandas as pd
 from arviz_stats.base import array_stats
 from scipy.special import logsumexp
 
+from scalebayes.data.schema import identity_columns, quoted
 from scalebayes.evaluation.bridge import effective_draws
-from scalebayes.inference.draws import evenly, shares
-from scalebayes.inference.posterior import Fitted, described
-from scalebayes.prediction.designs import design_of_scores
+from scalebayes.evaluation.predictions import PLURAL, HeldOut, mixed
+from scalebayes.prediction.designs import CELL, design_of_models, design_of_scores
+from scalebayes.prediction.new_levels import check_known
 from scalebayes.prediction.pointwise import at_cells
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from scalebayes.data.observations import Observations
     from scalebayes.inference.posterior import Fit, Fitted
     from scalebayes.model.design import Design
+    from scalebayes.prediction.designs import Quantity
 
-KEPT = 1000
-"""At most so many predictive draws of a fold are kept."""
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """Scores that fits have not seen, and what the fits expected.
-
-    Attributes:
-        cells: One row a score: fold, model, family, benchmark, observed, log_score (log of its predictive
-            density), distance (decades of training FLOPs past the largest model of its family that the
-            fit has seen; NaN for a family that it has not), family_size (how many it has seen).
-        draws: Joint predictive draws of the scores of a fold, shape (score, sample).
-        folds: One row a fold: fold, n_models, n_scores, log_score (of all its scores jointly) and its
-            Monte Carlo error log_score_se, which is not to be believed above one half; joint_ess, how many
-            independent draws `joint` is worth; max_rhat and min_ess_bulk of what the fit expects, passed
-            (whether it passes its checks) and verdict.
-        joint: Log density of all scores of a fold at each posterior draw, shape (fold, draw); empty for an
-            average.
-    """
-
-    cells: pd.DataFrame
-    draws: np.ndarray = field(repr=False)
-    folds: pd.DataFrame
-    joint: np.ndarray = field(default_factory=lambda: np.empty((0, 0)), repr=False)
+KINDS: tuple[Quantity, ...] = ("score", "loss")
 
 
 def held_out(
     fit: Fitted,
     observations: Observations | None = None,
     *,
+    of: Quantity | None = None,
     name: str = "held out",
     new_families: Sequence[str] = (),
     seed: int = 0,
 ) -> HeldOut:
-    """Predict what a fit has not seen, beside what was observed.
+    """Predict scores, or losses, that a fit has not seen, beside their observed values.
+
+    The rows of a model stand together, in the order of the models, and benchmarks in the order of the
+    fit. Where the scores of these models are complete, the draws are those of `predictive_draws`.
 
     Args:
         fit: The fit, or an average of fits.
-        observations: Models and their scores, on benchmarks of the fit; by default what the fit holds out.
+        observations: Models with their scores or losses, on benchmarks or domains of the fit; by default
+            what the fit holds out.
+        of: `score`, or `loss` of a law that has losses. By default scores where there are any to predict,
+            else losses.
         name: Name of the fold.
         new_families: As in `predict`.
         seed: Seed of the predictive draws.
 
+    Returns:
+        All predictive draws of the fit, beside what was observed.
+
     Raises:
-        ValueError: If the fit holds out no score and no others are given, or it has seen some of them.
+        ValueError: If there are no such scores or losses, or the fit has seen some of them, or the law has
+            not been fitted to any.
     """
     each = {
-        part.name: _held_out(part.fit, observations, name, new_families, seed) for part in fit.parts
+        part.name: _held_out(part.fit, observations, of, name, new_families, seed)
+        for part in fit.parts
     }
     if len(each) > 1:
         return mixed(each, {part.name: part.weight for part in fit.parts})
@@ -81,151 +70,197 @@ def held_out(
 def _held_out(
     fit: Fit,
     observations: Observations | None,
+    of: Quantity | None,
     name: str,
     new_families: Sequence[str],
     seed: int,
 ) -> HeldOut:
     """Predictions of one fit; for the arguments see `held_out`."""
-    if observations is None and fit.seen.all():
+    of = _quantity(fit, observations, of)
+    if observations is None:
+        rows = unseen(fit, of)
+        observations = fit.observations.only(models=list(rows["model"].unique()))
+    else:
+        rows = observations.scores if of == "score" else observations.losses
+        _check_unseen(fit, observations, of)
+    column = CELL[of][1]
+    order = [
+        rows[key].map({label: i for i, label in enumerate(labels)})
+        for key, labels in (
+            (column, fit.design.labels(column)),
+            ("model", observations.models["model"]),
+        )
+    ]
+    rows = rows.iloc[np.lexsort(order)].reset_index(drop=True)
+    if of == "score":
+        design = design_of_scores(fit, observations.with_tables(scores=rows), new_families)
+        at = np.arange(len(rows))
+    else:
+        check_known("domain", rows["domain"].unique(), fit.design.labels("domain"))
+        design = design_of_models(fit, observations, new_families)
+        pairs = zip(_labels(design, "model"), _labels(design, "domain"), strict=True)
+        at = pd.MultiIndex.from_tuples(pairs).get_indexer(pd.MultiIndex.from_frame(rows[CELL[of]]))
+    return _beside(fit, design, at, rows, of, name, seed)
+
+
+def held_out_in_table(
+    fit: Fit, *, of: Quantity | None = None, name: str = "held out", seed: int = 0
+) -> HeldOut:
+    """Predict what a fit holds out, in arrays of the shapes of its whole table.
+
+    The predictions are those of `held_out(fit)` up to Monte Carlo error. One compiled program serves all
+    fits to one table, whatever they hold out, which `held_out` compiles again for other numbers of cells.
+    """
+    of = _quantity(fit, None, of)
+    seen = fit.seen if of == "score" else fit.losses_seen
+    return _beside(fit, fit.design, np.flatnonzero(~seen), unseen(fit, of), of, name, seed)
+
+
+def holds_out(fit: Fit) -> list[Quantity]:
+    """Of which kinds, scores and losses, a fit holds out some that were measured."""
+    return [of for of in KINDS if of in fit.tree["log_likelihood"] and len(unseen(fit, of))]
+
+
+def unseen(fit: Fit, of: Quantity) -> pd.DataFrame:
+    """The scores, or losses, that a fit holds out, in the order of its table."""
+    own = fit.observations
+    rows = own.scores[~fit.seen] if of == "score" else own.losses[~fit.losses_seen]
+    return rows.reset_index(drop=True)
+
+
+def _quantity(fit: Fit, observations: Observations | None, of: Quantity | None) -> Quantity:
+    """Scores or losses, where either is to be predicted."""
+    fitted = [str(k) for k in fit.tree["log_likelihood"].data_vars]
+    if of is not None and of not in fitted:
         raise ValueError(
-            "the fit has seen all its scores: give observations that it has not, or fit with hold_out"
+            f"of must be one of what the law has been fitted to, {quoted(fitted)}, but is {of!r}"
         )
     if observations is not None:
-        _check_unseen(fit, observations)
-        if not len(observations.scores):
-            raise ValueError("the observations have no scores, with which predictions are compared")
-    design = (
-        fit.design if observations is None else design_of_scores(fit, observations, new_families)
+        tables = {"score": observations.scores, "loss": observations.losses}
+        of = of or next((k for k in KINDS if k in fitted and len(tables[k])), None)
+        if of is None or not len(tables[of]):
+            kinds = " or ".join(PLURAL[k] for k in ([of] if of else fitted))
+            raise ValueError(
+                f"the observations have no {kinds} to compare the predictions with: give a table with "
+                f"{kinds}, or use predict"
+            )
+        return of
+    held = holds_out(fit)
+    if not held or (of is not None and of not in held):
+        seen = " and ".join(PLURAL[k] for k in ([of] if of else fitted))
+        raise ValueError(
+            f"the fit has seen all its {seen}: give observations that it has not seen, or fit with hold_out"
+        )
+    return of or held[0]
+
+
+def _check_unseen(fit: Fit, observations: Observations, of: Quantity) -> None:
+    """Refuse observations that the fit has seen, which would make its predictions look too good."""
+    own = fit.observations
+    seen = own.scores[fit.seen] if of == "score" else own.losses[fit.losses_seen]
+    both = _described(
+        observations, observations.scores if of == "score" else observations.losses, of
     )
-    found = at_cells(fit, design, seed, joint=True)
-    rows = np.flatnonzero(~np.asarray(design.observed))
-    draws = found["score"]["score"].reshape(-1, len(design.score))[:, rows]
-    density = found["log_density"].reshape(-1, len(design.score))[:, rows]
-    joint = found["joint_log_density"][..., 0]  # (chain, draw)
-    relative = np.exp(joint - joint.max())
-    cells = _cells(fit, design, rows).assign(
-        fold=name, log_score=logsumexp(density, axis=0) - np.log(len(density))
-    )
+    both = both.merge(_described(own, seen, of))
+    if len(both):
+        named = both[CELL[of]].head(3).itertuples(index=False)
+        rows = ", ".join(f"{model} / {label}" for model, label in named)
+        raise ValueError(
+            f"the fit has seen {len(both)} of these {PLURAL[of]}, such as {rows}: leave them out, or fit "
+            "without them (hold_out)"
+        )
+
+
+def _described(observations: Observations, rows: pd.DataFrame, of: Quantity) -> pd.DataFrame:
+    """Scores or losses, each with what identifies its model."""
+    models = observations.models[[*identity_columns(observations.covariates)]]
+    return rows[[*CELL[of], of]].merge(models)
+
+
+def _labels(design: Design, dim: str) -> np.ndarray:
+    """Model, or domain, of each loss of a design."""
+    at = design.loss_model if dim == "model" else design.loss_domain
+    return np.array(design.labels(dim), object)[np.asarray(at)]
+
+
+def _beside(
+    fit: Fit,
+    design: Design,
+    at: np.ndarray,
+    rows: pd.DataFrame,
+    of: Quantity,
+    name: str,
+    seed: int,
+) -> HeldOut:
+    """Predictive draws at some cells of a design, beside the observed values there.
+
+    Args:
+        fit: The fit.
+        design: Arrays of the cells; its scores that are not observed are those to predict, if any.
+        at: Positions of the cells among the scores, or losses, of the design, shape (cell,).
+        rows: The scores, or losses, observed there, in the same order.
+        of: Which of the two they are.
+        name: Name of the fold.
+        seed: Seed of the predictive draws.
+    """
+    found = at_cells(fit, design, seed, joint=of == "score")
+    values = found[of]["score"]
+    draws = values.reshape(-1, values.shape[-1])[:, at].T
+    cells = _cells(fit, design, rows, of).assign(log_score=np.nan)
+    log_score = log_score_se = joint_ess = np.nan
+    joint = np.empty((0, 0))
+    if of == "score":
+        density = found["log_density"]
+        density = density.reshape(-1, density.shape[-1])[:, at]
+        cells["log_score"] = logsumexp(density, axis=0) - np.log(len(density))
+        by_chain = found["joint_log_density"][..., 0]  # (chain, draw)
+        relative = np.exp(by_chain - by_chain.max())
+        log_score = float(logsumexp(by_chain) - np.log(by_chain.size))
+        log_score_se = float(array_stats.mcse(relative) / relative.mean())
+        joint_ess = float(effective_draws(by_chain[..., None])[0])
+        joint = by_chain.reshape(1, -1)
+    cells.insert(0, "fold", name)
     folds = pd.DataFrame(
         {
             "fold": [name],
             "n_models": [cells["model"].nunique()],
-            "n_scores": [len(cells)],
-            "log_score": [float(logsumexp(joint) - np.log(joint.size))],
-            "log_score_se": [float(array_stats.mcse(relative) / relative.mean())],
-            "joint_ess": effective_draws(joint[..., None]),
+            f"n_{PLURAL[of]}": [len(cells)],
+            "log_score": [log_score],
+            "log_score_se": [log_score_se],
+            "joint_ess": [joint_ess],
             "max_rhat": [fit.verdict.max_rhat],
             "min_ess_bulk": [fit.verdict.min_ess_bulk],
             "passed": [fit.verdict.passed],
             "verdict": [str(fit.verdict)],
         }
     )
-    kept = evenly(len(draws), min(KEPT, len(draws)))
-    first = ["fold", *(c for c in cells if c != "fold")]
-    return HeldOut(cells[first], draws[kept].T.astype(np.float32), folds, joint.reshape(1, -1))
+    return HeldOut(cells, draws, folds, joint, of)
 
 
-def _check_unseen(fit: Fit, observations: Observations) -> None:
-    """Refuse scores that the fit has seen: of these it would judge itself too well."""
-    both = described(observations).merge(fit.seen_scores)
-    if len(both):
-        rows = ", ".join(f"{r.model} / {r.benchmark}" for r in both.head(3).itertuples())
-        raise ValueError(
-            f"the fit has seen {len(both)} of these scores, such as {rows}: leave them out, or fit "
-            "without them (hold_out)"
-        )
-
-
-def _cells(fit: Fit, design: Design, rows: np.ndarray) -> pd.DataFrame:
-    """Labels of scores, what was observed, and how far they are from what the fit has seen."""
+def _cells(fit: Fit, design: Design, rows: pd.DataFrame, of: Quantity) -> pd.DataFrame:
+    """Labels and observed values, and how far each model is from those that the fit has seen."""
     seen = fit.seen_models
-    at = np.asarray(design.score_model)[rows]
-    family = np.array(design.labels("family"), object)[np.asarray(design.family)[at]]
-    flops = np.asarray(design.log_params + design.log_tokens + design.log_per_nd)
-    unknown = np.isin(np.arange(len(flops)), design.unknown_tokens)
-    inputs = pd.DataFrame(
-        {
-            "family": family,
-            "params": np.asarray(design.log_params)[at],
-            "flops": np.where(unknown, np.nan, flops)[at],
-        }
-    )
+    where = {label: i for i, label in enumerate(design.labels("model"))}
+    at = rows["model"].map(where).to_numpy(int)
+    families = np.array(design.labels("family"), object)[np.asarray(design.family)[at]]
+    family = pd.Series(families.astype(str))
+    log_flops = np.asarray(design.log_params + design.log_tokens + design.log_per_nd)
+    unknown = np.isin(at, design.unknown_tokens)
     distance = np.full(len(rows), np.nan)
     for name, models in seen.groupby("family"):
-        mine = (inputs["family"] == name).to_numpy()
-        compute = inputs["flops"] - np.log(models["flops"].max())
-        size = inputs["params"] - np.log(models["params"].max())  # as if of equal tokens
-        distance[mine] = (compute.fillna(size) / np.log(10.0))[mine]
-    benchmarks = np.array(design.labels("benchmark"), object)
+        own = (family == name).to_numpy()
+        compute = np.where(unknown, np.nan, log_flops[at]) - np.log(models["flops"].max())
+        # without a token count: as if trained on as many tokens as the largest seen model
+        size = np.asarray(design.log_params)[at] - np.log(models["params"].max())
+        distance[own] = (np.where(np.isnan(compute), size, compute) / np.log(10.0))[own]
+    column = CELL[of][1]
     return pd.DataFrame(
         {
-            "model": np.array(design.labels("model"), object)[at].astype(str),
-            "family": family.astype(str),
-            "benchmark": benchmarks[np.asarray(design.score_benchmark)[rows]].astype(str),
-            "observed": np.asarray(design.score)[rows],
+            "model": rows["model"].astype(str).to_numpy(),
+            "family": family,
+            column: rows[column].astype(str).to_numpy(),
+            "observed": rows[of].to_numpy(float),
             "distance": distance,
-            "family_size": inputs["family"]
-            .map(seen["family"].value_counts())
-            .fillna(0)
-            .astype(int),
+            "family_size": family.map(seen["family"].value_counts()).fillna(0).astype(int),
         }
     )
-
-
-def joined(parts: Sequence[HeldOut]) -> HeldOut:
-    """Several held-out parts as one, with as many draws as the part with the fewest.
-
-    Of a part with more, evenly spread ones are kept, so that all its chains count.
-    """
-
-    def all_draws(name: str) -> np.ndarray:
-        each = [getattr(part, name) for part in parts]
-        n = min(draws.shape[1] for draws in each)
-        return np.concatenate([draws[:, evenly(draws.shape[1], n)] for draws in each])
-
-    cells, folds = (
-        pd.concat([getattr(part, name) for part in parts], ignore_index=True)
-        for name in ("cells", "folds")
-    )
-    return HeldOut(cells, all_draws("draws"), folds, all_draws("joint"))
-
-
-def mixed(parts: Mapping[str, HeldOut], weights: Mapping[str, float]) -> HeldOut:
-    """Predictions of an average of laws: each gives its share of the draws and of the densities.
-
-    Args:
-        parts: Predictions of the same scores by each law.
-        weights: Share of each law, summing to one.
-    """
-    first = next(iter(parts.values()))
-    rows = ["fold", "model", "benchmark", "observed"]
-    for name, part in parts.items():
-        if not part.cells[rows].equals(first.cells[rows]):
-            raise ValueError(f"{name!r} predicts other scores than {next(iter(parts))!r}")
-    columns = shares(weights, {name: part.draws.shape[1] for name, part in parts.items()})
-    draws = [part.draws[:, columns[name]] for name, part in parts.items()]
-    share = np.array([weights[name] for name in parts])[:, None]
-
-    def density(table: str) -> np.ndarray:
-        each = [getattr(part, table)["log_score"].to_numpy() for part in parts.values()]
-        return logsumexp(np.stack(each), axis=0, b=share)
-
-    def of_folds(column: str) -> np.ndarray:
-        return np.stack([part.folds[column].to_numpy() for part in parts.values()])
-
-    found = density("folds")
-    relative = share * np.exp(of_folds("log_score") - found)
-    folds = first.folds.assign(
-        log_score=found,
-        log_score_se=np.sqrt(((relative * of_folds("log_score_se")) ** 2).sum(0)),
-        joint_ess=of_folds("joint_ess").min(0),
-        max_rhat=of_folds("max_rhat").max(0),
-        min_ess_bulk=of_folds("min_ess_bulk").min(0),
-        passed=np.all(of_folds("passed"), axis=0).tolist(),
-        verdict=[
-            "; ".join(f"{k}: {v}" for k, v in zip(parts, own, strict=True))
-            for own in of_folds("verdict").T
-        ],
-    )
-    cells = first.cells.assign(log_score=density("cells"))
-    return HeldOut(cells, np.concatenate(draws, axis=1), folds)

@@ -1,29 +1,25 @@
-"""Leave-one-out from one fit: importance sampling, and moment matching where draws have to move for it.
+"""Moment matching: move the draws where plain importance sampling of data left out is unreliable.
 
-Importance sampling fails for a score that the posterior would look different without: few draws then
-carry all the weight. Here the draws of the parameters that the score is about are shifted,
-and scaled, to the mean and variance that the weights give them, which costs an evaluation of the density
-in place of a new fit.
+Importance sampling fails for a score without which the posterior would look different: a few draws then
+have all the weight. Here the draws of the parameters of that score are shifted and scaled to the mean and
+variance that the weights give them. That costs evaluations of the density in place of a new fit.
 
 References:
-    Vehtari, Simpson, Gelman, Yao and Gabry, Pareto smoothed importance sampling, 2024.
-    https://jmlr.org/papers/v25/19-556.html
     Paananen, Piironen, Bürkner and Vehtari, Implicitly adaptive importance sampling, 2021.
     https://doi.org/10.1007/s11222-020-09982-2
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
-from arviz_stats.base import array_stats
 from jax.flatten_util import ravel_pytree
 from numpyro import handlers
 from numpyro.infer.util import constrain_fn, potential_energy, unconstrain_fn
-from scipy.special import logsumexp
 
+from scalebayes.evaluation.importance_sampling import LeftOut, smoothed, weighted
 from scalebayes.inference.compilation import compiled
 from scalebayes.inference.sampling import site_shapes
 
@@ -34,31 +30,14 @@ if TYPE_CHECKING:
     from scalebayes.model.design import Design
     from scalebayes.model.law import Law
 
-ENOUGH = 0.5
-"""Below this Pareto k weights have a finite variance, and draws are moved no further; others are not believed."""
+MAX_PARETO_K_MOVED = 0.5
+"""Pareto k above which densities from moved draws are unreliable: below it weights have a finite variance.
 
-MOVES = 10
-"""Draws of one piece are moved at most so many times."""
+Draws are moved until k is below it.
+"""
 
-
-class LeftOut(NamedTuple):
-    """Log predictive density of data left out, Pareto k of the weights behind it, Monte Carlo error."""
-
-    log_density: float
-    pareto_k: float
-    mcse: float
-
-
-def importance(log_lik: np.ndarray, reff: float) -> LeftOut:
-    """Log predictive density of data left out, by Pareto-smoothed importance sampling.
-
-    Args:
-        log_lik: Log likelihood of what is left out at the posterior draws, shape (draw,).
-        reff: Share of the draws that are effective.
-    """
-    if np.ptp(log_lik) < 1e-12:  # the same at every draw
-        return LeftOut(float(log_lik[0]), -np.inf, 0.0)
-    return _told(*_smoothed(-log_lik, reff), log_lik, reff)
+MAX_MOVES = 10
+"""How many times the draws are moved at most for one score or model."""
 
 
 def matched(
@@ -71,11 +50,12 @@ def matched(
     """Log predictive densities of left-out scores, or models, from draws moved for each of them.
 
     Args:
-        fit: The fit, to all data at once: a fit in stages has no density of its draws.
-        by: What a piece is: `score`, one given its model's others, or `model`, all scores of one.
+        fit: A fit to all data at once: the draws of a fit in stages have no joint density.
+        by: What is left out: `score`, one score given the other scores of its model, or `model`, all scores
+            of a model.
         pieces: Positions of the scores among those that the fit has seen, or of the models.
-        log_lik: Log likelihood of each piece at each draw, shape (sample, piece).
-        reff: Share of the draws that are effective, shape (piece,).
+        log_lik: Log likelihood of each of them at each draw, shape (sample, piece).
+        reff: Effective sample size of the draws divided by their number, shape (piece,).
     """
     flat, density = _flattener(fit.law), _density(fit.law, by)
     rows = np.flatnonzero(fit.design.observed) if by == "score" else np.arange(len(fit.design.run))
@@ -98,34 +78,34 @@ def left_out(
     log_lik: np.ndarray,
     reff: float,
 ) -> LeftOut:
-    """Log predictive density of data left out, from draws moved for it.
+    """Log predictive density of data left out, from draws moved for them.
 
-    Every second draw is moved by an affine map T. All are then draws of the mixture of the posterior p
-    and of p moved, q(x) = p(x) / 2 + p(T^-1 x) / (2 |T|), and each has the weight p(x) / q(x) over the
-    likelihood of what is left out. T takes the mean, or mean and variance, of the posterior draws to
-    those under the weights, again and again as long as Pareto k falls.
+    An affine map T moves every second draw. All draws are then a sample of the mixture of the posterior p
+    and its image under T, q(x) = p(x) / 2 + p(T^-1 x) / (2 |T|), with weights p(x) / q(x) divided by the
+    likelihood of the data left out. T maps the mean, or the mean and variance, of the posterior draws to
+    those under the weights. This is repeated as long as Pareto k falls.
 
     Args:
-        density: From parameters, shape (draw, parameter), to the log density of the posterior, up to a
-            constant, and the log likelihood of what is left out, shape (draw,) each.
-        z: Posterior draws of all parameters on a scale without bounds, shape (draw, parameter).
+        density: Function of parameters, shape (draw, parameter), that returns the log posterior density, up
+            to a constant, and the log likelihood of the data left out, shape (draw,) each.
+        z: Posterior draws of all parameters on the unconstrained scale, shape (draw, parameter).
         moving: Positions of the parameters that move.
-        log_prob: Log density of the posterior at the draws.
-        log_lik: Log likelihood of what is left out at the draws.
-        reff: Share of the draws that are effective.
+        log_prob: Log posterior density at the draws, shape (draw,).
+        log_lik: Log likelihood of the data left out at the draws, shape (draw,).
+        reff: Effective sample size of the draws divided by their number.
     """
     draws, moves = z[:, moving], np.arange(len(z)) % 2 == 0
     mean, sd = draws.mean(axis=0), draws.std(axis=0)
     points, lik_there = draws, log_lik
-    log_weight, pareto_k = _smoothed(-log_lik, reff)
-    for _ in range(MOVES):
-        if pareto_k < ENOUGH:
+    log_weight, pareto_k = smoothed(-log_lik, reff)
+    for _ in range(MAX_MOVES):
+        if pareto_k < MAX_PARETO_K_MOVED:
             break
         weight = np.exp(log_weight)
         target = weight @ points
         spread = np.sqrt(weight @ (points - target) ** 2)
         for scale in (np.ones_like(sd), spread / sd):
-            # T of the draws that move; of the others T^-1, which tells their density after T
+            # T of the draws that move; T^-1 of the others, for their density under the image
             new = z.copy()
             there, back = target + scale * (draws - mean), mean + (draws - target) / scale
             new[:, moving] = np.where(moves[:, None], there, back)
@@ -135,33 +115,20 @@ def left_out(
             lik = np.where(moves & finite, lik, log_lik)
             p = np.where(moves, log_p, log_prob)
             p_moved = np.where(moves, log_prob, log_p) - np.log(scale).sum()
-            new_weight, new_k = _smoothed(p - np.logaddexp(p, p_moved) - lik, reff)
+            new_weight, new_k = smoothed(p - np.logaddexp(p, p_moved) - lik, reff)
             if new_k < pareto_k:
                 points = np.where(moves[:, None], there, draws)
                 log_weight, pareto_k, lik_there = new_weight, new_k, lik
                 break
         else:
             break
-    return _told(log_weight, pareto_k, lik_there, reff)
-
-
-def _told(log_weight: np.ndarray, pareto_k: float, log_lik: np.ndarray, reff: float) -> LeftOut:
-    """What weights that sum to one, and log likelihoods, say of what is left out."""
-    log_density = logsumexp(log_weight + log_lik)
-    away = np.exp(log_weight) * np.expm1(log_lik - log_density)
-    return LeftOut(float(log_density), pareto_k, float(np.sqrt(away @ away / reff)))
-
-
-def _smoothed(log_ratio: np.ndarray, reff: float) -> tuple[np.ndarray, float]:
-    """Pareto-smoothed log weights that sum to one, and their Pareto k."""
-    log_weight, pareto_k = array_stats.psislw(-log_ratio, r_eff=reff)
-    return log_weight - logsumexp(log_weight), float(pareto_k)
+    return weighted(log_weight, pareto_k, lik_there, reff)
 
 
 def _about(law: Law, design: Design, by: str, at: int) -> np.ndarray:
-    """Positions, among all unconstrained parameters, of those with labels of a score or of a model.
+    """Positions, among all unconstrained parameters, of those that belong to a score or to a model.
 
-    All, where there are none: a law without effects of families has few parameters.
+    All parameters, if none belongs to it: a law without family effects has few parameters.
     """
     model = int(design.score_model[at]) if by == "score" else at
     family = int(design.family[model])
@@ -188,7 +155,7 @@ def _about(law: Law, design: Design, by: str, at: int) -> np.ndarray:
 
 @compiled(1)
 def _flattener(law: Law) -> Callable[..., Any]:
-    """Compiled: draws to one unconstrained vector each."""
+    """Compiled function from draws to unconstrained vectors."""
 
     def flat(values: dict[str, Any], design: Design) -> Any:
         return ravel_pytree(unconstrain_fn(law, (design,), {}, values))[0]
@@ -198,7 +165,10 @@ def _flattener(law: Law) -> Callable[..., Any]:
 
 @compiled(1)
 def _density(law: Law, by: str) -> Callable[..., Any]:
-    """Compiled: unconstrained vectors to the posterior's density, up to a constant, and that of one score or model."""
+    """Compiled function from unconstrained vectors to log densities.
+
+    They are that of the posterior, up to a constant, and that of one score or model.
+    """
 
     def density(z: Any, at: Any, design: Design) -> tuple[Any, Any]:
         zeros = {k: np.zeros(shape, z.dtype) for k, shape in site_shapes(law, design).items()}

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import jax
 import platformdirs
 
+from scalebayes.model.law import at_current_precision
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -35,7 +37,10 @@ def compiled(
         @functools.lru_cache(maxsize=MAX_PROGRAMS)
         @functools.wraps(build)
         def program(law: Law, *options: Any) -> Callable[..., Any]:
-            return over_draws(build(law, *options), n_mapped, optimised=optimised)
+            def one(*arguments: Any) -> Any:
+                return build(at_current_precision(law), *options)(*arguments)
+
+            return over_draws(one, n_mapped, optimised=optimised)
 
         return program
 

@@ -29,6 +29,7 @@ from scalebayes.inference.compilation import MAX_PROGRAMS
 from scalebayes.inference.metric import with_one_mass, with_one_step_size
 from scalebayes.inference.sampling import Sampled, site_shapes
 from scalebayes.model.effects import local_dim
+from scalebayes.model.law import at_current_precision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -186,7 +187,9 @@ def _joined(kept: tuple[dict[str, Any], ...], vectorized: bool) -> dict[str, Any
     return kept[0] if vectorized else jax.tree.map(lambda *v: np.stack(v), *kept)
 
 
-def _near_prior_means(law: Law, design: Design, shift: dict[str, Any]) -> dict[str, Any]:
+def _near_prior_means(
+    story: Callable[[Design], None], design: Design, shift: dict[str, Any]
+) -> dict[str, Any]:
     """Starting values: prior means plus `shift` standard deviations, on the unconstrained scale.
 
     Chains start apart, and the program is quicker to compile than one that draws from priors.
@@ -206,7 +209,7 @@ def _near_prior_means(law: Law, design: Design, shift: dict[str, Any]) -> dict[s
         start[name] = jnp.where(known, centre, 0.0) + jnp.where(known, sd, 1.0) * shift[name]
         return to_support(start[name])
 
-    handlers.trace(handlers.substitute(handlers.seed(law, 0), substitute_fn=value)).get_trace(
+    handlers.trace(handlers.substitute(handlers.seed(story, 0), substitute_fn=value)).get_trace(
         design
     )
     return start
@@ -217,15 +220,19 @@ def _program(
     law: Law, warmup: int, target_accept: float, max_tree_depth: int, dense: tuple[str, ...]
 ) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Compiled start and advance of one chain; data and mask are arguments."""
+
+    def story(design: Design) -> None:
+        at_current_precision(law)(design)
+
     kernel = NUTS(
-        law,
+        story,
         target_accept_prob=target_accept,
         max_tree_depth=(min(max_tree_depth, WARMUP_TREE_DEPTH), max_tree_depth),
         dense_mass=[dense],
     )
 
     def start(key: jax.Array, shift: dict[str, Any], design: Design) -> Any:
-        return kernel.init(key, warmup, _near_prior_means(law, design, shift), (design,), {})
+        return kernel.init(key, warmup, _near_prior_means(story, design, shift), (design,), {})
 
     def advance(state: Any, design: Design, n: jax.Array) -> Any:
         def step(i: jax.Array, carry: Any) -> Any:

@@ -11,6 +11,7 @@ from typing import (
     ClassVar,
     Literal,
     NamedTuple,
+    TypeVar,
     get_args,
     get_origin,
     get_type_hints,
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from scalebayes.model.design import Design
+
+
+SomeLaw = TypeVar("SomeLaw", bound="Law")
 
 
 class Source(NamedTuple):
@@ -236,6 +240,19 @@ def describe(prior: dist.Distribution | None) -> str:
         return "none"
     values = arguments(prior).values()
     return f"{type(prior).__name__}({', '.join(f'{v:g}' for v in values)})"
+
+
+def at_current_precision(law: SomeLaw) -> SomeLaw:
+    """Return an equal law whose priors are made anew.
+
+    Some distributions, such as Beta, keep arrays in the precision that was in force when they were made.
+    """
+    priors = {
+        f.name: type(value)(**arguments(value))
+        for f in dataclasses.fields(law)
+        if isinstance(value := getattr(law, f.name), dist.Distribution)
+    }
+    return dataclasses.replace(law, **priors)
 
 
 def arguments(prior: dist.Distribution) -> dict[str, float]:

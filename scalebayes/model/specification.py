@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
+from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from numpyro import distributions as dist
 
 from scalebayes.model.law import Law, arguments
+from scalebayes.model.sites import Site
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -94,6 +97,57 @@ def from_specification(
             "scalebayes may read others"
         )
     return found(**{k: _restored(v) for k, v in spec["fields"].items()})
+
+
+def own_code(law: Law) -> list[str]:
+    """Compiled methods and plain attributes of a law's classes that are not of this package, as text.
+
+    With the functions and plain values of their modules that the methods use. The source would not do: that of a
+    class written in a notebook cannot be read.
+    """
+    found: list[str] = []
+    for cls in type(law).__mro__:
+        if _package(cls.__module__) in ("scalebayes", "builtins"):
+            continue
+        for name, member in sorted(vars(cls).items()):
+            if isinstance(member, PLAIN) and not name.startswith("__"):
+                found.append(repr((name, member)))
+            for attribute in ("__func__", "fget", "func"):  # class methods, properties, cached ones
+                member = getattr(member, attribute, member)
+            if inspect.isfunction(member):
+                _add_function(member, found)
+    return found
+
+
+PLAIN = (bool, int, float, str, tuple, Site)
+"""Types whose text tells all that they are."""
+
+
+def _add_function(function: FunctionType, found: list[str]) -> None:
+    """Add a function, and those of its module that it uses, unless they are there already."""
+    text = repr((function.__qualname__, _compiled(function.__code__)))
+    if text in found:
+        return
+    found.append(text)
+    used = inspect.getclosurevars(function)
+    for name, value in sorted({**used.globals, **used.nonlocals}.items()):
+        if isinstance(value, PLAIN):
+            found.append(repr((name, value)))
+        elif inspect.isfunction(value) and value.__module__ == function.__module__:
+            _add_function(value, found)
+
+
+def _compiled(code: CodeType) -> tuple[Any, ...]:
+    """Instructions, names and constants of compiled code, without the places of its lines."""
+    constants = [
+        _compiled(c)
+        if isinstance(c, CodeType)
+        else sorted(map(repr, c))  # the order of a set differs between processes
+        if isinstance(c, frozenset)
+        else c
+        for c in code.co_consts
+    ]
+    return code.co_code.hex(), code.co_names, code.co_varnames, code.co_freevars, constants
 
 
 def _package(module: str) -> str:

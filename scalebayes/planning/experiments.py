@@ -35,7 +35,7 @@ from scalebayes.data.schema import description_columns, quoted
 from scalebayes.inference.compilation import compiled
 from scalebayes.inference.draws import shares
 from scalebayes.inference.posterior import Fitted
-from scalebayes.prediction.designs import design_of_models
+from scalebayes.prediction.designs import design_of_models, observations_of
 from scalebayes.prediction.new_levels import at_draw, check_known, positions
 
 if TYPE_CHECKING:
@@ -80,8 +80,7 @@ def next_run(
         ValueError: If a candidate has been trained already, more than one model is to be predicted, a name
             is unknown, or as for `predict`.
     """
-    runs = candidates if isinstance(candidates, Observations) else Observations(candidates)
-    wanted = predicted if isinstance(predicted, Observations) else Observations(predicted)
+    runs, wanted = observations_of(fit, candidates), observations_of(fit, predicted)
     target = wanted.models["model"].tolist()
     if len(target) != 1:
         raise ValueError(f"predicted must be one model, but is {quoted(target)}")
@@ -182,8 +181,8 @@ def _simulator(law: Law) -> Callable[..., Any]:
             trace = handlers.trace(handlers.seed(at_draw(law, draw, position), effects)).get_trace(
                 design
             )
-        score = trace["score"]["fn"].given(design.score).sample(noise)
-        mu = trace["mu"]["value"][design.score_model, design.score_benchmark]
-        return mu, jnp.clip(score, 0.0, 1.0), log_loss
+        scores = trace["score"]["fn"]
+        observed = scores.given(design.score).sample(noise)
+        return scores.mean[scores.cell], jnp.clip(observed, 0.0, 1.0), log_loss
 
     return one

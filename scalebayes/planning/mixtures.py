@@ -150,8 +150,8 @@ def _optimiser(law: Law, of_scores: bool) -> Callable[..., Any]:
         def cost(weights: Any) -> Any:
             trace = handlers.trace(model).get_trace(replace(design, mixture=weights[None]))
             if of_scores:
-                return -trace["mu"]["value"][0] @ aim
-            return jnp.exp(trace["log_L"]["value"][0]) @ aim
+                return -trace["score"]["fn"].mean[0] @ aim
+            return jnp.exp(trace["loss"]["fn"].mean[0]) @ aim
 
         gradient = jax.grad(lambda z: cost(jax.nn.softmax(z)))
         adam = Adam(lambda i: RATE * (1 + jnp.cos(jnp.pi * i / STEPS)) / 2, b2=0.99, eps=1e-10)

@@ -12,7 +12,7 @@ from scalebayes.data.observations import Observations
 from scalebayes.data.schema import quoted
 from scalebayes.inference.posterior import Fitted
 from scalebayes.planning.candidates import MAX_DRAWS, planned
-from scalebayes.prediction.designs import design_of_models
+from scalebayes.prediction.designs import design_of_models, observations_of
 from scalebayes.prediction.new_levels import check_known
 from scalebayes.prediction.pointwise import at_cells
 from scalebayes.prediction.predictive import predictive_draws
@@ -55,7 +55,7 @@ def target_probability(
     Raises:
         ValueError: If a benchmark is unknown, a target is no score, or as for `predict`.
     """
-    inputs = models if isinstance(models, Observations) else Observations(models)
+    inputs = observations_of(fit, models)
     each = _probabilities(fit, inputs, targets, kind, new_families, seed)
     names = [*targets, ALL]
     return pd.DataFrame(

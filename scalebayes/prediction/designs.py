@@ -45,8 +45,7 @@ def design_of_scores(fit: Fit, observations: Observations, new_families: Sequenc
 
 def _inputs(fit: Fit, models: pd.DataFrame | Observations) -> Observations:
     """Models, mixtures and covariates; missing ones are taken from the same models in the fit."""
-    if not isinstance(models, Observations):
-        models = Observations(_with_covariates(fit, models), covariates=fit.covariates)
+    models = observations_of(fit, models)
     table, mixtures = _with_covariates(fit, models.models), models.mixtures
     known = fit.observations.mixtures
     _check_mixtures(known, mixtures)
@@ -54,6 +53,25 @@ def _inputs(fit: Fit, models: pd.DataFrame | Observations) -> Observations:
     mixtures = pd.concat([mixtures, known[known["model"].isin(left_out)]])
     columns = columns_of("models", fit.law.covariates)
     return Observations(table[[*columns]], mixtures=mixtures, covariates=fit.covariates)
+
+
+def observations_of(fit: Fitted, models: pd.DataFrame | Observations) -> Observations:
+    """Models as observations, with the covariates that any of the laws uses.
+
+    Args:
+        fit: The fit, or an average of fits.
+        models: As for `predict`; observations are returned as they are.
+
+    Raises:
+        ValueError: If a model that is not of the fit comes without a covariate.
+        ObservationsError: If the table is refused.
+    """
+    if isinstance(models, Observations):
+        return models
+    for part in fit.parts:
+        models = _with_covariates(part.fit, models)
+    declared = {c.name: c for part in fit.parts for c in part.fit.covariates}
+    return Observations(models, covariates=declared)
 
 
 def _with_covariates(fit: Fit, models: pd.DataFrame) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import xarray as xr
 
 from scalebayes.data.schema import quoted
 from scalebayes.inference.draws import shares
-from scalebayes.prediction.designs import CELL, design_of_models
+from scalebayes.prediction.designs import CELL, design_of_models, observations_of
 from scalebayes.prediction.pointwise import at_cells
 
 if TYPE_CHECKING:
@@ -144,6 +144,7 @@ def predictive_draws(
         >>> draws.mean("benchmark").std().item() > 0  # sd of a model's mean score
         True
     """
+    models = observations_of(fit, models)
     drawn = {
         name: _draws(part, models, of, kind, new_families, seed) for name, part, _ in fit.parts
     }
@@ -154,7 +155,7 @@ def predictive_draws(
 
 def _draws(
     fit: Fit,
-    models: pd.DataFrame | Observations,
+    models: Observations,
     of: Quantity,
     kind: Kind,
     new_families: Sequence[str],

@@ -9,10 +9,11 @@ import pandas as pd
 
 from scalebayes.data.schema import quoted
 from scalebayes.data.validation import plural
-from scalebayes.evaluation import demo, scoring
-from scalebayes.evaluation.heldout import held_out
+from scalebayes.evaluation import scoring
+from scalebayes.evaluation.predictions import PLURAL
 from scalebayes.identifiability import verdicts as identification
 from scalebayes.inference import diagnostics
+from scalebayes.prediction.designs import CELL
 from scalebayes.prediction.predictive import predict
 from scalebayes.report import figures as pictures
 from scalebayes.report.section import Section
@@ -22,23 +23,24 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from scalebayes.data.observations import Observations
+    from scalebayes.evaluation.predictions import HeldOut
     from scalebayes.inference.posterior import Fit
     from scalebayes.prediction.designs import Quantity
 
 
-def verdict(fit: Fit, compared: dict[Quantity, pd.DataFrame]) -> Section:
+def verdict(fit: Fit, compared: dict[Quantity, HeldOut]) -> Section:
     """Whether the fit can be believed, and how its predictions came out.
 
     Args:
         fit: The fit.
-        compared: Held-out scores and losses beside their predictions.
+        compared: Predictions of held-out scores and losses beside their observed values.
     """
     found = fit.verdict
     text = ["Converged: the chains agree, and their draws suffice for the intervals below."]
     if not found.passed:
         text = ["Not converged: do not rely on the intervals below before this is mended."]
     points = [f"{failure[0].upper()}{failure[1:]}." for failure in found.failures]
-    points += [_came_out(table, of) for of, table in compared.items()]
+    points += [_came_out(held) for held in compared.values()]
     if not compared:
         points.append("Nothing was held out: whether intervals hold what they promise is untested.")
     rhat = "-" if np.isnan(found.max_rhat) else f"{found.max_rhat:.3f}"
@@ -86,16 +88,17 @@ def design_of_scores(
     return Section("predictions", "Predictions", text, pictures=drawn, tables={caption: shown})
 
 
-def of_held_out(compared: dict[Quantity, pd.DataFrame]) -> Section:
+def of_held_out(compared: dict[Quantity, HeldOut]) -> Section:
     """Predictions of what the fit was not shown beside what was observed."""
     shown = {}
-    for of, table in compared.items():
-        column = "benchmark" if of == "score" else "domain"
-        columns = ["model", column, "observed", "median", "lower_50", "upper_50", "lower_90"]
+    for of, held in compared.items():
+        table = scoring.scores(held)
+        columns = [*CELL[of], "observed", "median", "lower_50", "upper_50", "lower_90"]
         scored = intervals_as_text(table[[*columns, "upper_90"]])
-        scored["inside 90%"] = table["inside_90"].where(table["observed"].notna(), None)
-        words = "Scores" if of == "score" else "Losses"
-        shown[f"{words} of models that the law was not shown, beside its predictions"] = scored
+        scored["inside 90%"] = table["inside_90"]
+        shown[
+            f"{PLURAL[of].capitalize()} of models that the law was not shown, beside its predictions"
+        ] = scored
     return Section(
         "held-out",
         "Held-out predictions",
@@ -103,14 +106,15 @@ def of_held_out(compared: dict[Quantity, pd.DataFrame]) -> Section:
             "What the law was not shown, beside what it expected. Of scores with calibrated intervals one "
             "in ten lies outside its 90% interval."
         ],
-        pictures=[pictures.intervals(compared["score"])] if "score" in compared else [],
+        pictures=[pictures.intervals(scoring.scores(compared["score"]))]
+        if "score" in compared
+        else [],
         tables=shown,
     )
 
 
-def calibration(fit: Fit, seed: int) -> Section:
+def calibration(held: HeldOut) -> Section:
     """Coverage, PIT and scores of held-out predictions, as a picture and tables."""
-    held = held_out(fit, seed=seed)
     groups = {"distance": "By decades of compute past the family's largest seen model"}
     if held.cells["benchmark"].nunique() > 1:
         groups["benchmark"] = "By benchmark"
@@ -121,8 +125,6 @@ def calibration(fit: Fit, seed: int) -> Section:
             "Intervals of probability p should hold a share p of scores. Scores of one model err "
             "together, so that few models tell little. CRPS is the error of a whole distribution, in "
             "points of score: smaller is better.",
-            f"From {held.draws.shape[1]} joint draws of its own: a score at the very end of an "
-            "interval may count otherwise than above.",
         ],
         pictures=[pictures.calibration(held)],
         tables={
@@ -161,15 +163,14 @@ def identifiability(fit: Fit, seed: int) -> Section:
     )
 
 
-def _came_out(table: pd.DataFrame, of: Quantity) -> str:
-    """How predictions of held-out scores, or losses, came out in one sentence."""
-    found = demo.accuracy(table)
-    n, many = found["scores"], "losses" if of == "loss" else "scores"
+def _came_out(held: HeldOut) -> str:
+    """How well held-out scores, or losses, were predicted, in one sentence."""
+    table = scoring.scores(held)
+    n, found = len(table), scoring.figures(table).iloc[0]
     inside = {p: int(table[f"inside_{p}"].sum()) for p in (50, 90)}
-    error = found["mean_absolute_error"]
-    size = f"{100 * error:.1f} points" if of == "score" else f"{error:.3f}"
+    size = f"{found['error']:.1f} points" if held.of == "score" else f"{found['error']:.3f}"
     return (
-        f"{inside[90]} of {n} {many} of {plural(found['models'], 'held-out model')} lie inside their "
+        f"{inside[90]} of {n} {PLURAL[held.of]} of {plural(int(found['models']), 'held-out model')} lie inside their "
         f"90% intervals and {inside[50]} inside their 50% intervals; calibrated ones would hold "
         f"{0.9 * n:.0f} and {0.5 * n:.0f}. The median is off by {size} on average."
     )

@@ -1,4 +1,4 @@
-"""Sections of a report that tell what a fit is: its limits, law, data, priors and provenance."""
+"""Sections of a report on the fit itself: limits, law, data, priors and provenance."""
 
 from __future__ import annotations
 
@@ -12,32 +12,38 @@ from scalebayes import datasets
 from scalebayes.data.schema import COLUMNS
 from scalebayes.data.validation import plural
 from scalebayes.report.section import Section
-from scalebayes.report.summary import about
+from scalebayes.report.summary import about, flat
 from scalebayes.version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from scalebayes.data.covariates import Covariate
     from scalebayes.inference.posterior import Fit
 
-FEW_FAMILIES = 5
-"""With fewer, how much families differ is mostly what the prior says."""
+MIN_FAMILIES_FOR_SPREAD = 5
+"""With fewer families, the spread of families is estimated mostly from its prior."""
 
 
 def law(fit: Fit) -> Section:
-    """What was fitted."""
+    """The law: its equations, references, choices and sampler."""
     what = (inspect.getdoc(type(fit.law)) or "").partition("\n")[0]
-    choices = [(k, v) for k, v in about(fit)["law"].items() if k != "name"]
+    choices = [(k, _listed(v)) for k, v in about(fit)["law"].items() if k != "name"]
     return Section(
         "law",
         "What was fitted",
         [f"{type(fit.law).__name__}: {what[:1].lower()}{what[1:]}"],
         links=list(fit.law.references),
         equations=fit.law.story.strip(),
-        tables={"Choices of the law": pd.DataFrame(choices, columns=["choice", "value"])},
+        tables={
+            "Choices of the law": pd.DataFrame(choices, columns=["choice", "value"]),
+            "How its posterior was sampled": sampler_settings(fit),
+        },
     )
 
 
 def data(fit: Fit) -> Section:
-    """On what data."""
+    """The data: families, benchmarks, losses and covariates, and where they come from."""
     own = fit.observations
     text = [f"{str(own).removeprefix('Observations(').removesuffix(')')}."]
     hidden = [
@@ -46,10 +52,10 @@ def data(fit: Fit) -> Section:
         if not seen.all()
     ]
     if hidden:
-        text.append(f"Held out, which the law has not seen: {' and '.join(hidden)}.")
+        text.append(f"Held out, and not used in the fit: {' and '.join(hidden)}.")
     source, links = datasets.source_of(own), []
     if source:
-        text.append(f"The scores are among those of a bundled table: {source['title']}.")
+        text.append(f"The scores are part of a bundled table: {source['title']}.")
         links = [(source["paper"]["title"], source["paper"]["url"])]
         links += [
             (s["repository"].removeprefix("https://"), s["repository"]) for s in source["sources"]
@@ -70,42 +76,46 @@ def data(fit: Fit) -> Section:
             unit=("unit", "first"), losses=("seen", "size"), seen=("seen", "sum"),
             lowest=("loss", "min"), median=("loss", "median"), highest=("loss", "max"),
         ).reset_index()  # fmt: skip
-    return Section("data", "On what data", text, links=links, tables=tables)
+    if fit.covariates:
+        tables["Covariates"] = covariates(own.models, fit.covariates)
+    return Section("data", "Data", text, links=links, tables=tables)
 
 
 def limits(fit: Fit) -> Section:
-    """What the page cannot say."""
+    """Assumptions of the predictions."""
     own = fit.observations
     seen = {*own.scores["model"][fit.seen], *own.losses["model"][fit.losses_seen]}
     known = own.models[own.models["model"].isin(seen)]
     unknown = int(known["tokens"].isna().sum())
-    few = ": of a new one the law knows little but its priors"
+    few = ", so that predictions of a new family depend mostly on priors"
     n_family = len(fit.known_families)
     points = [
-        "Intervals are conditional on the law: that what holds for the models it has seen, of up to "
-        f"{known['params'].max() / 1e9:.3g} billion parameters, holds for larger ones too.",
-        "Scores are taken as they were published. What differs between evaluations, and test items "
-        "that a model was trained on, are known only as far as they show as noise.",
-        f"How much families differ is known from {plural(n_family, 'family', 'families')}"
-        f"{few if n_family < FEW_FAMILIES else ''}.",
+        "Intervals are conditional on the law. They assume that trends over models of up to "
+        f"{known['params'].max() / 1e9:.3g} billion parameters continue for larger models.",
+        "Scores are used as published. Differences between evaluations, and test items in the "
+        "training data, are not corrected for; the law treats them as noise.",
+        f"The spread of families is estimated from {plural(n_family, 'family', 'families')}"
+        f"{few if n_family < MIN_FAMILIES_FOR_SPREAD else ''}.",
     ]
     if unknown:
-        points.append(f"Training tokens of {plural(unknown, 'model')} are unknown: averaged over.")
+        points.append(
+            f"Training tokens of {plural(unknown, 'model')} are unknown, and averaged over."
+        )
     return Section("limits", "Limits", points=points)
 
 
 def priors(fit: Fit) -> Section:
-    """The priors of the law, each with its reason."""
+    """The priors of the law and their reasons."""
     table = pd.DataFrame(about(fit)["priors"]).rename(columns={"name": "parameter"})
-    text = ["Parameters have the letters of the law's paper, or of its source file."]
+    text = ["Parameters are named as in the equations of the law."]
     return Section("priors", "Priors", text, tables={"Priors and their reasons": table})
 
 
 def provenance(fit: Fit, seed: int) -> Section:
-    """What it takes to get the same page again."""
+    """What is needed to reproduce the page."""
     facts = about(fit)
     parts: dict[str, dict[str, Any]] = {
-        "setting": facts["settings"],
+        "setting": flat(facts["settings"]),
         "seconds": {k: f"{v:.1f}" for k, v in facts["seconds"].items()},
         "version": facts["versions"],
         "held out": {" / ".join([h] if isinstance(h, str) else h): "" for h in fit.held_out},
@@ -121,8 +131,43 @@ def provenance(fit: Fit, seed: int) -> Section:
     return Section("provenance", "Provenance", tables={"Settings, versions and data": table})
 
 
+def covariates(models: pd.DataFrame, declared: Sequence[Covariate]) -> pd.DataFrame:
+    """One row per covariate: its kind, the models that have it, and its values over them.
+
+    Args:
+        models: The table of models, with a column for each covariate.
+        declared: Declarations of the covariates, with their levels.
+
+    Returns:
+        Columns covariate, kind, models (how many have a value), and values: a range, or the number of models
+        with each level, in the order of the declaration.
+    """
+    rows = []
+    for covariate in declared:
+        values = models[covariate.name].dropna()
+        if covariate.kind == "numeric":
+            shown = _range(values.astype(float), digits=6)
+        else:
+            joint = " < " if covariate.kind == "ordered" else ", "
+            count = values.value_counts()
+            shown = joint.join(f"{level} ({count.get(level, 0)})" for level in covariate.levels)
+        rows.append((covariate.name, covariate.kind, len(values), shown))
+    return pd.DataFrame(rows, columns=["covariate", "kind", "models", "values"])
+
+
+def sampler_settings(fit: Fit) -> pd.DataFrame:
+    """Settings of the sampler, one row each; those of a sampler within another come after its own."""
+    rows = [(k, _listed(v)) for k, v in flat(about(fit)["settings"]).items()]
+    return pd.DataFrame(rows, columns=["setting", "value"])
+
+
+def _listed(value: Any) -> Any:
+    """A value for a cell of a table: a list as text."""
+    return (", ".join(map(str, value)) or "none") if isinstance(value, list | tuple) else value
+
+
 def _families(models: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
-    """One row a family: its models, their sizes and tokens, and how many of its scores were seen."""
+    """One row per family: models, their sizes and tokens, and numbers of scores in all and in the fit."""
     family = scores["model"].map(models.set_index("model")["family"])
     of_family = models.groupby("family", sort=False)
     table = of_family.agg(models=("model", "size"))
@@ -133,8 +178,10 @@ def _families(models: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     return table.reset_index()
 
 
-def _range(values: pd.Series) -> str:
-    """The smallest and the largest of some numbers, of which some may be missing."""
+def _range(values: pd.Series, digits: int = 3) -> str:
+    """The smallest and the largest of the numbers that are not missing, as text."""
     known = values.dropna()
-    ends = dict.fromkeys(f"{v:.3g}" for v in (known.min(), known.max())) if len(known) else ()
+    ends = (
+        dict.fromkeys(f"{v:.{digits}g}" for v in (known.min(), known.max())) if len(known) else ()
+    )
     return " to ".join(ends) or "-"

@@ -10,7 +10,7 @@ import numpy as np
 from scalebayes import plots as draw
 from scalebayes.data.schema import quoted, suggestion
 from scalebayes.data.validation import plural
-from scalebayes.evaluation import demo, scoring
+from scalebayes.evaluation import scoring
 from scalebayes.evaluation.heldout import held_out
 from scalebayes.identifiability.verdicts import identifiability as identify
 from scalebayes.plots.axes import short
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from scalebayes.evaluation.heldout import HeldOut
+    from scalebayes.evaluation.predictions import HeldOut
     from scalebayes.identifiability.verdicts import Identifiability
     from scalebayes.inference.posterior import Fit
     from scalebayes.prediction.designs import Quantity
@@ -71,7 +71,7 @@ def picture(fit: Fit, kind: str, *, seed: int = 0) -> Picture:
 
 
 def intervals(table: pd.DataFrame) -> Picture:
-    """Predictive intervals of scores, a table of `predict`, beside what was observed if it has that."""
+    """Predictive intervals of scores: a table of `predict`, or of `scoring.scores` with observed values."""
     if "benchmark" not in table:
         raise ValueError("intervals are drawn of scores, but the fit is of losses alone")
     n_model, n_benchmark = table["model"].nunique(), table["benchmark"].nunique()
@@ -79,14 +79,13 @@ def intervals(table: pd.DataFrame) -> Picture:
     of = f"{plural(n_model, 'model')} on {plural(n_benchmark, 'benchmark')}"
     if "observed" not in table:
         return Picture(figure, f"Predictive intervals of {of}. 90% intervals: {_named(table)}.")
-    scored = table[table["observed"].notna()]
     words = [
         f"Predictive intervals of {of}, beside the scores.",
-        f"{scored['inside_90'].sum()} of {len(scored)} scores lie inside their 90% intervals,",
-        f"{scored['inside_50'].sum()} inside their 50% intervals.",
+        f"{table['inside_90'].sum()} of {len(table)} scores lie inside their 90% intervals,",
+        f"{table['inside_50'].sum()} inside their 50% intervals.",
     ]
-    if not scored["inside_90"].all():
-        words.append(f"Outside the 90% intervals: {_named(scored[~scored['inside_90']])}.")
+    if not table["inside_90"].all():
+        words.append(f"Outside the 90% intervals: {_named(table[~table['inside_90']])}.")
     return Picture(figure, " ".join(words))
 
 
@@ -183,8 +182,8 @@ def _named(table: pd.DataFrame) -> str:
 
 
 KINDS: dict[str, Callable[[Fit, int], Picture]] = {
-    "intervals": lambda fit, seed: intervals(demo.held_out(fit, seed=seed)),
-    "calibration": lambda fit, seed: calibration(held_out(fit, seed=seed)),
+    "intervals": lambda fit, seed: intervals(scoring.scores(held_out(fit, seed=seed))),
+    "calibration": lambda fit, seed: calibration(held_out(fit, of="score", seed=seed)),
     "curves": curves,
     "identifiability": lambda fit, seed: identifiability(identify(fit, seed=seed)),
     "skills": skills,

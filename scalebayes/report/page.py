@@ -8,7 +8,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scalebayes.evaluation import demo
+from scalebayes.evaluation.heldout import held_out, holds_out
 from scalebayes.report import answers, background
 from scalebayes.report.tables import cell
 
@@ -19,13 +19,12 @@ if TYPE_CHECKING:
 
     from scalebayes.data.observations import Observations
     from scalebayes.inference.posterior import Fit
-    from scalebayes.prediction.designs import Quantity
     from scalebayes.report.figures import Picture
     from scalebayes.report.section import Section
 
 
-FEW_SCORES = 5
-"""With fewer held-out scores there is no calibration to tell of."""
+MIN_SCORES_FOR_CALIBRATION = 5
+"""With fewer held-out scores the page has no section on calibration."""
 
 
 def write_report(
@@ -93,16 +92,14 @@ def _sections(
     seed: int,
 ) -> list[Section]:
     """The sections of a page, in their order; those of which a fit has nothing to tell are left out."""
-    kinds: list[Quantity] = [k for k in ("score", "loss") if k in fit.tree["log_likelihood"]]
-    tables = {k: demo.held_out(fit, of=k, seed=seed) for k in kinds} if fit.held_out else {}
-    compared = {k: table for k, table in tables.items() if table["observed"].notna().any()}
+    compared = {of: held_out(fit, of=of, seed=seed) for of in holds_out(fit)}
     found = [answers.verdict(fit, compared)]
     if models is not None:
         found.append(answers.design_of_scores(fit, models, new_families, seed))
     if compared:
         found.append(answers.of_held_out(compared))
-    if int((~fit.seen).sum()) >= FEW_SCORES:
-        found.append(answers.calibration(fit, seed))
+    if "score" in compared and len(compared["score"].cells) >= MIN_SCORES_FOR_CALIBRATION:
+        found.append(answers.calibration(compared["score"]))
     return [
         *found,
         answers.curves(fit, seed),

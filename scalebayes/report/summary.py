@@ -1,4 +1,4 @@
-"""What a fit is, told in values that are ready for a table or JSON."""
+"""Facts about a fit as values for a table or JSON."""
 
 from __future__ import annotations
 
@@ -9,22 +9,27 @@ from scalebayes.model.law import priors as priors_of
 from scalebayes.model.specification import specification
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from scalebayes.inference.posterior import Fit
 
 
 def verdict(fit: Fit) -> dict[str, Any]:
-    """Figures and failures of the checks of a fit."""
+    """The convergence checks of a fit: their statistics and failures."""
     return {"converged": fit.verdict.passed, **dataclasses.asdict(fit.verdict)}
 
 
 def headline(fit: Fit) -> str:
-    """Tell in one line whether a fit converged, and the seconds it took; remedies are warnings."""
+    """One line with the convergence checks of a fit and the seconds that it took."""
     seconds = fit.provenance["seconds"]
     return f"{str(fit.verdict).splitlines()[0]}; {sum(seconds.values()):.0f} s"
 
 
 def about(fit: Fit) -> dict[str, Any]:
-    """Collect law, data, verdict, settings, seconds, versions and priors of a fit."""
+    """Law, data, verdict, settings, seconds, versions and priors of a fit.
+
+    Settings of a sampler that uses another, such as `Staged`, are nested; see `flat`.
+    """
     spec = specification(fit.law)
     priors = priors_of(fit.law)
     choices = {k: v for k, v in spec["fields"].items() if k not in {name for name, *_ in priors}}
@@ -46,3 +51,14 @@ def about(fit: Fit) -> dict[str, Any]:
         "versions": fit.provenance["versions"],
         "priors": [{"name": n, "prior": d, "reason": r} for n, d, r in priors],
     }
+
+
+def flat(settings: Mapping[str, Any], inside: str = "") -> dict[str, Any]:
+    """Settings without nesting: {"within": {"draws": 8}} becomes {"within: draws": 8}."""
+    found: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            found |= flat(value, f"{inside}{name}: ")
+        else:
+            found[f"{inside}{name}"] = value
+    return found

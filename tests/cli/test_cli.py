@@ -13,10 +13,9 @@ import pandas as pd
 import pytest
 
 from scalebayes import datasets, load
-from scalebayes.cli import options
+from scalebayes.cli import demo, options
 from scalebayes.cli.app import app
 from scalebayes.cli.errors import run
-from scalebayes.evaluation import demo
 from scalebayes.report.tables import to_json
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal, norm
 
 from scalebayes.evaluation.bridge import log_evidence
-from scalebayes.evaluation.evidence import UNSURE
+from scalebayes.evaluation.pieces import MAX_MCSE
 
 
 def evidence(dim: int, sd: float, seed: int, n: int = 2000) -> tuple[float, float, float, float]:
@@ -35,7 +35,7 @@ def test_it_reaches_where_the_mean_over_draws_does_not() -> None:
     off, error, alone, alone_error = np.abs([evidence(8, 0.3, seed) for seed in range(60)]).T
     assert np.median(alone) > 2.0
     assert (alone < 2 * alone_error).mean() < 0.5  # nor does that know
-    sure = error < UNSURE
+    sure = error < MAX_MCSE
     assert sure.mean() > 0.4
     assert (off < 2 * error)[sure].mean() >= 0.9
     assert off[sure].max() < 1.5
@@ -44,4 +44,4 @@ def test_it_reaches_where_the_mean_over_draws_does_not() -> None:
 def test_where_it_cannot_tell_it_says_so() -> None:
     off, error, *_ = np.abs([evidence(24, 0.2, seed) for seed in range(20)]).T
     assert off.min() > 5.0
-    assert error.min() > UNSURE
+    assert error.min() > MAX_MCSE

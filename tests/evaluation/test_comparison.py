@@ -22,9 +22,18 @@ from conftest import fit_quietly, table
 import scalebayes as sb
 from scalebayes.data import folds
 from scalebayes.data.folds import Fold
-from scalebayes.evaluation import comparison, evidence, moment_matching
+from scalebayes.evaluation import (
+    comparison,
+    evidence,
+    importance_sampling,
+    leave_one_out,
+    moment_matching,
+    refits,
+)
 from scalebayes.evaluation.cross_validation import cross_validate
-from scalebayes.evaluation.heldout import held_out, mixed
+from scalebayes.evaluation.heldout import held_out
+from scalebayes.evaluation.pieces import Pieces
+from scalebayes.evaluation.predictions import mixed
 from scalebayes.prediction import averaging
 from scalebayes.prediction.simulation import simulate
 
@@ -297,7 +306,7 @@ def test_importance_sampling_and_moment_matching_agree_with_refits(fits: dict[st
     np.testing.assert_array_equal(fast.evidence["wrong"][good], raw.evidence["wrong"][good])
     observations = fits["wrong"].observations
     questions = folds.each_model(observations)
-    log_lik = evidence.densities(fits["wrong"], questions).reshape(-1, len(questions))[:, moved]
+    log_lik = refits.densities(fits["wrong"], questions).reshape(-1, len(questions))[:, moved]
     told = moment_matching.matched(fits["wrong"], "model", moved, log_lik, np.full(3, 0.5))
     assert all(one.pareto_k < 0.6 for one in told)
     at = [*good, *moved]
@@ -334,11 +343,11 @@ def test_what_importance_sampling_cannot_tell_is_refitted(
 ) -> None:
     calls = iter(range(10**6))
 
-    def with_one_bad(log_lik: np.ndarray, reff: float) -> moment_matching.LeftOut:
-        found = moment_matching.importance(log_lik, reff)
+    def with_one_bad(log_lik: np.ndarray, reff: float) -> importance_sampling.LeftOut:
+        found = importance_sampling.importance(log_lik, reff)
         return found._replace(pareto_k=0.9 if next(calls) % 72 == 3 else 0.1)
 
-    monkeypatch.setattr(evidence, "importance", with_one_bad)
+    monkeypatch.setattr(leave_one_out, "importance", with_one_bad)
     found = sb.compare(fits, by="score", moment_match=False)
     assert found.pareto_k["right"][3] == 0.9
     assert found.held["right"].folds["fold"].tolist() == [found.evidence["fold"][3]]
@@ -351,13 +360,13 @@ def test_moved_draws_are_believed_below_one_half(
 ) -> None:
     calls = iter(range(72))
 
-    def two_bad(log_lik: np.ndarray, reff: float) -> moment_matching.LeftOut:
-        found = moment_matching.importance(log_lik, reff)
+    def two_bad(log_lik: np.ndarray, reff: float) -> importance_sampling.LeftOut:
+        found = importance_sampling.importance(log_lik, reff)
         return found._replace(pareto_k=0.9 if next(calls) in (3, 8) else 0.6)
 
-    moved = [moment_matching.LeftOut(-7.0, k, 0.1) for k in (0.55, 0.45)]
-    monkeypatch.setattr(evidence, "importance", two_bad)
-    monkeypatch.setattr(evidence, "matched", lambda *_: moved)
+    moved = [importance_sampling.LeftOut(-7.0, k, 0.1) for k in (0.55, 0.45)]
+    monkeypatch.setattr(leave_one_out, "importance", two_bad)
+    monkeypatch.setattr(leave_one_out, "matched", lambda *_: moved)
     found = evidence.pieces(fits["right"], "score")
     assert found.held is not None
     assert found.held.folds["fold"].tolist() == [found.labels["fold"][3]]
@@ -379,7 +388,7 @@ def test_the_table_is_that_of_arviz(by_larger: sb.Comparison) -> None:
     parts, theirs = {}, {}
     for name in names:
         values, unknown = table[name].to_numpy(), np.full(n, np.nan)
-        parts[name] = evidence.Pieces(table, values, unknown, unknown, unknown > 0, np.nan, None)
+        parts[name] = Pieces(table, values, unknown, unknown, unknown > 0, np.nan, None)
         kind = {"kind": "loo"} if "kind" in inspect.signature(ELPDData).parameters else {}
         theirs[name] = ELPDData(
             elpd=values.sum(), se=np.sqrt(n * values.var()), p=0.0, n_samples=100, n_data_points=n,
@@ -402,7 +411,7 @@ def test_few_pieces_do_not_make_pseudo_bma_weights(
     two = by_larger.evidence.head(2)
     found = iter(
         [
-            evidence.Pieces(
+            Pieces(
                 two[["fold", "piece", "n_scores"]],
                 two[k].to_numpy(),
                 np.full(2, 0.3),
@@ -442,10 +451,10 @@ def test_folds_of_one_family_are_one_piece(fits: dict[str, sb.Fit], tmp_path: Pa
     assert one[["se", "dse"]].isna().all(axis=None)
 
 
-def _pieces(found: sb.Comparison, name: str) -> evidence.Pieces:
+def _pieces(found: sb.Comparison, name: str) -> Pieces:
     unknown = np.full(len(found.evidence), np.nan)
     density = found.evidence[name].to_numpy()
-    return evidence.Pieces(found.evidence, density, unknown, unknown, unknown > 0, np.nan, None)
+    return Pieces(found.evidence, density, unknown, unknown, unknown > 0, np.nan, None)
 
 
 def test_densities_of_larger_models_come_from_both_fits(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 
 import jax
@@ -12,9 +11,9 @@ from scipy.special import logsumexp
 from scipy.stats import norm
 
 import scalebayes as sb
-from scalebayes.evaluation.moment_matching import _about, _programs, importance, left_out
-from scalebayes.inference.nuts import site_shapes
-from scalebayes.model.law import specification
+from scalebayes.evaluation.importance_sampling import importance
+from scalebayes.evaluation.moment_matching import _about, _density, _flattener, left_out
+from scalebayes.inference.sampling import site_shapes
 
 
 def test_the_density_of_an_outlier_is_the_closed_form() -> None:
@@ -83,7 +82,7 @@ def test_what_no_draw_changes_is_told_exactly() -> None:
 def test_unconstrained_draws_have_the_density_that_was_sampled(fitted: sb.Fit) -> None:
     seen = np.flatnonzero(fitted.design.observed)
     for by, at in (("score", int(seen[5])), ("model", 3)):
-        flat, density = _programs(json.dumps(specification(fitted.law)), by)
+        flat, density = _flattener(fitted.law), _density(fitted.law, by)
         with jax.enable_x64(True):
             z = flat(fitted.draws(), fitted.design)
             log_prob, log_lik = density(z, at, fitted.design)

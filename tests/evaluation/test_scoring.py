@@ -18,7 +18,7 @@ from scipy.stats import beta, multivariate_normal, norm, rice
 
 import scalebayes as sb
 from scalebayes.evaluation import scoring
-from scalebayes.evaluation.heldout import HeldOut, joined
+from scalebayes.evaluation.predictions import HeldOut, joined, mixed
 from scalebayes.model.likelihoods import Noisy
 from scalebayes.prediction import log_scores as densities_of_scores
 from scalebayes.prediction.predictive import summary
@@ -74,7 +74,7 @@ def test_coverage_tells_a_wrong_noise_model(sd: float, low: float, high: float) 
     within = curve["coverage"].between(curve["lower"], curve["upper"])
     assert within.all() == (sd == 1.0)
     assert (curve["upper"] - curve["lower"]).max() < 0.1
-    wanted = scoring.conformal_prob(held, 0.8)
+    wanted = sb.conformal_prob(held, 0.8)
     assert wanted == pytest.approx(2 * norm.cdf(norm.ppf(0.9) / sd) - 1, abs=0.03)
 
 
@@ -94,7 +94,7 @@ def test_calibration_in_groups_counts_every_score_once() -> None:
 def test_few_scores_tell_no_large_share() -> None:
     few = gaussian(1.0, n=8)
     with pytest.raises(ValueError, match="8 held-out scores cannot tell"):
-        scoring.conformal_prob(few, 0.9)
+        sb.conformal_prob(few, 0.9)
 
 
 # --- closed forms -------------------------------------------------------------------------------
@@ -342,7 +342,7 @@ def test_energy_counts_every_model_once() -> None:
 def test_the_conformal_probability_is_the_smallest_that_held_its_share(prob: float) -> None:
     rng = np.random.default_rng(8)
     held = predicted(rng.normal(0.3, 1.3, 99), rng.normal(size=(99, 400)))
-    found = scoring.conformal_prob(held, prob)
+    found = sb.conformal_prob(held, prob)
     y = held.cells["observed"].to_numpy()
 
     def held_by(p: float) -> int:
@@ -357,22 +357,20 @@ def test_a_share_that_no_interval_of_draws_holds_is_refused() -> None:
     rng = np.random.default_rng(9)
     y = np.r_[rng.uniform(0.2, 0.8, 70), np.full(20, 1.5), np.full(9, -0.5)]
     held = predicted(y, np.tile(np.linspace(0, 1, 201), (99, 1)))
-    assert scoring.conformal_prob(held, 0.7) < 0.7
+    assert sb.conformal_prob(held, 0.7) < 0.7
     with pytest.raises(
         ValueError, match=r"share of 0\.293 .*\(29 of 99\) lies outside all 201 draws"
     ):
-        scoring.conformal_prob(held, 0.71)
+        sb.conformal_prob(held, 0.71)
 
 
 def test_draws_that_are_all_alike_hold_themselves_alone() -> None:
     """As where all draws of a score are clipped at one."""
     held = predicted(np.array([1.0, 1.0, 0.98, 0.4, 0.5]), np.ones((5, 200)))
     held.draws[3:] = np.linspace(0, 1, 200)
-    assert scoring.conformal_prob(held, 0.6) == pytest.approx(
-        0.2
-    )  # the fourth of five, without ties
+    assert sb.conformal_prob(held, 0.6) == pytest.approx(0.2)  # the fourth of five, without ties
     with pytest.raises(ValueError, match=r"share of 0\.2 .*\(1 of 5\)"):
-        scoring.conformal_prob(held, 0.8)
+        sb.conformal_prob(held, 0.8)
 
 
 def test_joined_parts_keep_draws_of_all_chains() -> None:
@@ -382,3 +380,87 @@ def test_joined_parts_keep_draws_of_all_chains() -> None:
     assert draws[0].tolist() == [0, 25, 50, 74, 99]
     assert (draws[1] == 1000 + draws[0]).all()  # still joint
     assert draws[2].tolist() == [0, 1, 2, 3, 4]
+
+
+# --- losses -------------------------------------------------------------------------------------
+
+
+def losses() -> HeldOut:
+    """Losses of three models on two domains, with draws that err by a part of each."""
+    rng = np.random.default_rng(11)
+    cells = pd.DataFrame({"fold": "all", "model": list("aabbcc"), "domain": ["c4", "code"] * 3})
+    cells = cells.assign(family="f", observed=rng.uniform(1.5, 4, 6), log_score=np.nan)
+    cells = cells.assign(distance=[0.0, 0.0, 0.2, 0.2, 3.0, 3.0], family_size=2)
+    around = cells["observed"].to_numpy()[:, None] * np.exp(rng.normal(0, 0.1, (6, 1)))
+    draws = around * np.exp(rng.normal(0, 0.06, (6, 200)))
+    return HeldOut(cells, draws, pd.DataFrame(), of="loss")
+
+
+def test_losses_are_judged_in_their_own_unit() -> None:
+    held = losses()
+    y, x = held.cells["observed"].to_numpy(), held.draws
+    table = scoring.scores(held)
+    assert table["error"].tolist() == pytest.approx(np.abs(np.median(x, axis=1) - y).tolist())
+    for p in (50, 90):
+        low, high = np.percentile(x, [50 - p / 2, 50 + p / 2], axis=1)
+        assert table[f"inside_{p}"].tolist() == ((low <= y) & (y <= high)).tolist()
+    assert 0 < table["inside_90"].sum() < 6
+    whole = scoring.calibration(held).iloc[0]
+    assert whole["losses"] == 6
+    assert whole["models"] == 3
+    low, high = np.percentile(x, [5, 95], axis=1)
+    pairs = np.abs(x[:, :, None] - x[:, None]).mean(axis=(1, 2))
+    expected = {
+        "error": np.abs(np.median(x, axis=1) - y).mean(),
+        "bias": (np.median(x, axis=1) - y).mean(),
+        "crps": (np.abs(x - y[:, None]).mean(axis=1) - pairs / 2).mean(),
+        "width_90": (high - low).mean(),
+        "coverage_90": ((low <= y) & (y <= high)).mean(),
+    }
+    assert whole[list(expected)].to_dict() == pytest.approx(expected)
+    by_domain = scoring.calibration(held, "domain").set_index("domain")
+    off = np.abs(np.median(x, axis=1) - y)
+    assert by_domain["error"].to_dict() == pytest.approx(
+        {"c4": off[::2].mean(), "code": off[1::2].mean()}
+    )
+    assert scoring.calibration(held, "distance")["losses"].tolist() == [4, 2]
+    with pytest.raises(ValueError, match="model, family, domain, family_size, but is 'benchmark'"):
+        scoring.calibration(held, "benchmark")
+
+
+def test_figures_of_scores_are_in_points_and_by_any_columns() -> None:
+    """Tables of two methods one below the other, one of points without intervals."""
+    rng = np.random.default_rng(12)
+    held = predicted(rng.normal(size=6), rng.normal(size=(6, 100)), list("aabbcc"))
+    point = held.cells.assign(median=held.cells["observed"] + [0.1, -0.1, 0.3, 0.1, 0.0, 0.0])
+    point = point.assign(error=(point["median"] - point["observed"]).abs())
+    both = pd.concat(
+        [scoring.scores(held).assign(method="law"), point.assign(method="least squares")]
+    )
+    both["half"] = ["first"] * 3 + ["second"] * 3 + ["first"] * 3 + ["second"] * 3
+    found = scoring.figures(both, ["method", "half"])
+    assert found.index.tolist() == [
+        (method, half) for method in ("law", "least squares") for half in ("first", "second")
+    ]
+    assert (found["scores"] == 3).all()
+    assert (found["models"] == 2).all()
+    points = found.loc["least squares"]
+    assert points["error"].tolist() == pytest.approx([50 / 3, 10 / 3])
+    assert points["bias"].tolist() == pytest.approx([10, 10 / 3])
+    assert points[["crps", "width_90", "coverage_50", "coverage_90"]].isna().all(axis=None)
+    one = scoring.calibration(held).iloc[0]
+    alone = scoring.figures(scoring.scores(held)).iloc[0]
+    same = ["scores", "models", "error", "bias", "crps", "width_90", "coverage_50", "coverage_90"]
+    assert alone[same].to_dict() == pytest.approx(one[same].to_dict())
+    assert found.loc["law", "coverage_90"].mean() == pytest.approx(one["coverage_90"])
+
+
+def test_scores_and_losses_are_not_joined_or_mixed() -> None:
+    score, loss = predicted(np.zeros(6), np.zeros((6, 5))), losses()
+    with pytest.raises(
+        ValueError, match="expected parts of scores or of losses, got 'loss', 'score'"
+    ):
+        joined([score, loss])
+    with pytest.raises(ValueError, match="'b' predicts other scores than 'a'"):
+        mixed({"a": score, "b": loss}, {"a": 0.5, "b": 0.5})
+    assert joined([loss, loss]).of == "loss"

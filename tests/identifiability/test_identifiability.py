@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -10,16 +11,14 @@ import pandas as pd
 import pytest
 from conftest import BENCHMARKS, HELD_OUT, fit_quietly, table
 from numpyro import handlers
-from scalebayes.model.words import word
 
 import scalebayes as sb
 from scalebayes.identifiability.contraction import contraction, directions, pairs
-from scalebayes.identifiability.prior_and_posterior import LOADINGS, Draws, _without_twins
+from scalebayes.identifiability.prior_and_posterior import Draws
 from scalebayes.identifiability.remedies import NEEDS, OF_INPUT, Seen, remedy
 from scalebayes.identifiability.verdicts import MIN_SENSITIVITY, _sensitivities
-from scalebayes.inference.nuts import site_shapes
-from scalebayes.inference.posterior import Fit, make_tree
-from scalebayes.laws import LAWS
+from scalebayes.inference.posterior import Fit
+from scalebayes.inference.tree import make_tree
 from scalebayes.model import design as designs
 from scalebayes.model.design import Design
 from scalebayes.prediction.simulation import simulate
@@ -91,6 +90,7 @@ def test_sensitivities_tell_what_the_prior_drives_and_what_the_data():
         1.0,
     ]  # prior alone, data, constant, a family
     elements = pd.DataFrame({"site": list("abcd"), "local": [False, False, False, True]})
+    elements["sampled"] = [(site,) for site in elements["site"]]
     normal = -0.5 * values**2
     log_prior = dict(zip("abcd", normal.T, strict=True))
     found = _sensitivities(Draws(elements, values, values, 100 * normal[:, 1], log_prior))
@@ -217,10 +217,15 @@ def test_a_rotation_of_the_loadings_changes_nothing_that_is_judged():
     lam, effect = rng.normal(size=(3, 5, 2)), rng.normal(size=(3, 4, 2))
     turn = np.linalg.qr(rng.normal(size=(3, 2, 2)))[0]
     law = sb.Sloth(specific=False)
-    plain, turned = (
-        _without_twins(law, {"lam": lam @ t, "d_skill": effect @ t}, lam @ t)
-        for t in (np.eye(2), turn)
-    )
+    data = designs.build(table(4, 2))
+    coords = dict(data.coords) | {"benchmark": tuple("abcde")}
+    data = dataclasses.replace(data, coords=tuple(coords.items()))
+
+    def judged(t: np.ndarray) -> dict[str, np.ndarray]:
+        values = {"lam": lam @ t, "loading": np.zeros(0), "d_skill": effect @ t}
+        return {own.name: own.values for own in law.invariants(values, values, data)}
+
+    plain, turned = judged(np.eye(2)), judged(turn)
     assert set(plain) == {"lam length", "lam angle", "d_skill"}
     for name, value in plain.items():
         np.testing.assert_allclose(turned[name], value, atol=1e-12)
@@ -230,12 +235,7 @@ def test_a_rotation_of_the_loadings_changes_nothing_that_is_judged():
     np.testing.assert_allclose(plain["d_skill"], effect @ lam.swapaxes(1, 2))
 
 
-@pytest.mark.parametrize("law", [*(law() for law in LAWS.values()), sb.FlpM(scores="network")])
-def test_every_sampled_site_has_a_name_and_a_need(law):
-    for site in set(site_shapes(law, designs.build(table(unknown_tokens=True)))) - set(LOADINGS):
-        phrase, need = word(law, site)
-        assert phrase != site
-        assert need in {*NEEDS, "inputs"}
+def test_every_need_of_an_input_is_known():
     assert set(OF_INPUT.values()) <= set(NEEDS)
 
 
@@ -243,7 +243,7 @@ def models(**columns: object) -> Seen:
     rows = {"family": ["f", "f", "g"], "lineage": "l", "run": ["a", "b", "c"]}
     rows |= {"params": [1e9, 2e9, 1e9], "tokens": [1e12, 1e12, 2e12], "flops": [1e21, 1e22, 1e23]}
     share = pd.DataFrame({"benchmark": ["easy", "easy", "hard"], "share": [0.5, 0.95, 0.02]})
-    return Seen(pd.DataFrame(rows | columns), share, domains=1, mixtures=2, skills=2)
+    return Seen(pd.DataFrame(rows | columns), share, domains=1, mixtures=2, skills=2, constant=())
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 
@@ -10,12 +9,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import table
+from scipy.stats import beta
 
 import scalebayes as sb
 from scalebayes.identifiability import prior_and_posterior as unconstrained
-from scalebayes.inference import fitting as inference
+from scalebayes.inference import tree
 from scalebayes.inference.compilation import make_room, over_draws
-from scalebayes.model.law import specification
+from scalebayes.inference.sampling import site_shapes
+from scalebayes.inference.tree import evaluate
+from scalebayes.model import design as designs
 from scalebayes.prediction import conditioning, simulation
 from scalebayes.prediction import pointwise as prediction
 from scalebayes.prediction.new_levels import positions
@@ -40,12 +43,12 @@ def batched(text: str) -> list[str]:
 
 
 def test_no_program_batches_lapack(fitted: sb.Fit) -> None:
-    law = json.dumps(specification(fitted.law))
+    law = fitted.law
     draws, design, at = fitted.draws(), fitted.design, positions(fitted, fitted.design)
     with jax.enable_x64(True):
         keys = jax.random.split(jax.random.key(0), len(draws["s"]))
         programs = {
-            "evaluator": inference._evaluator(law, False).lower(draws, design),
+            "evaluator": tree._evaluator(law, False).lower(draws, design),
             "predictor": prediction._predictor(law).lower(draws, keys, design, at),
             "conditioner": conditioning._conditioner(law).lower(draws, keys, design, at),
             "side by side": unconstrained._program(law).lower(keys, draws, design),
@@ -67,3 +70,20 @@ def test_programs_are_forgotten_when_they_hold_too_many_maps() -> None:
     make_room(share=0.0)
     assert run._cache_size() == 0
     assert run(1.0) == 2.0
+
+
+def test_a_law_made_in_single_precision_is_compiled_in_double() -> None:
+    """Beta keeps arrays in the precision in which it was made: log prior densities were off by 1e-6."""
+    made = sb.Sloth(skills=1, lineage=True)
+    with jax.enable_x64(True):
+        exact = sb.Sloth(skills=1, lineage=True)
+        design = designs.build(table(3, 2))
+        shapes = site_shapes(exact, design)
+        z = {name: 0.3 * np.ones((1, 1, *shape)) for name, shape in shapes.items()}
+        one, other = (
+            evaluate(law, design, z, constrain=True)["log_prior"] for law in (made, exact)
+        )
+        rho = evaluate(made, design, z, constrain=True)["posterior"]["rho"]
+    assert made == exact
+    assert one["rho"].item() == other["rho"].item()
+    assert one["rho"].item() == pytest.approx(beta(2.0, 2.0).logpdf(rho.item()), rel=1e-12)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from scipy.special import expit, logit
 from scipy.stats import norm
 
 import scalebayes as sb
+from scalebayes.evaluation.heldout import held_out_in_table
 from scalebayes.inference import diagnostics
 
 SOURCES = ["web", "code", "books", "math"]
@@ -78,6 +80,63 @@ def test_hidden_losses_are_inside(fitted: sb.Fit) -> None:
     spread = seen[seen["model"].str.startswith("1-")].groupby("domain")["loss"].std()
     width = (found["upper_90"] - found["lower_90"]).groupby(found["domain"]).median()
     assert (width < 2 * spread).all()
+
+
+def test_held_out_losses_are_those_of_predict(fitted: sb.Fit) -> None:
+    held = sb.held_out(fitted, seed=3)
+    assert held.of == "loss"
+    names = [f"1-{i}" for i in range(8)]
+    expected = pd.MultiIndex.from_product([names, TEACHES], names=["model", "domain"])
+    cells = held.cells.set_index(["model", "domain"])
+    assert sorted(cells.index) == sorted(expected)
+    losses = fitted.observations.losses.set_index(["model", "domain"])["loss"]
+    assert cells["observed"].tolist() == losses[cells.index].tolist()
+    assert (cells["family_size"] == 32).all()
+    assert cells["distance"].to_numpy() == pytest.approx(
+        0.0, abs=1e-9
+    )  # others of that size are seen
+    assert cells["log_score"].isna().all()
+    assert held.folds["n_losses"].tolist() == [24]
+    assert held.draws.shape == (24, 400)  # of two chains, and none is thinned out
+    draws = sb.predictive_draws(fitted, hidden(fitted), of="loss", seed=3)["loss"]
+    for (model, domain), own in zip(cells.index, held.draws, strict=True):
+        assert own.tolist() == draws.sel(model=model, domain=domain).to_numpy().ravel().tolist()
+    table = held_out_in_table(fitted, seed=3).cells
+    pd.testing.assert_frame_equal(
+        table.set_index(["model", "domain"]).loc[cells.index], cells, check_like=True
+    )
+
+
+def test_losses_of_other_models_are_predicted_beside_their_values(fitted: sb.Fit) -> None:
+    own = fitted.observations.only(models=hidden(fitted)["model"].tolist())
+    some = own.losses[own.losses["domain"] == "code"].iloc[::-1]
+    some = some.assign(loss=some["loss"] + 0.125)
+    held = sb.held_out(fitted, sb.Observations(own.models, losses=some, mixtures=own.mixtures))
+    assert held.cells["domain"].tolist() == ["code"] * 8
+    assert held.cells["model"].tolist() == own.models["model"].tolist()
+    at = some.set_index("model")["loss"]
+    assert held.cells["observed"].tolist() == at[held.cells["model"]].tolist()
+    with pytest.raises(ValueError, match=r"seen 96 of these losses, such as 0-0 / web, 0-1 / web"):
+        sb.held_out(fitted, fitted.observations)
+    other = some.assign(domain="wiki")
+    with pytest.raises(ValueError, match="the fit has no domain 'wiki'"):
+        sb.held_out(fitted, sb.Observations(own.models, losses=other, mixtures=own.mixtures))
+    with pytest.raises(ValueError, match="the observations have no losses"):
+        sb.held_out(fitted, sb.Observations(own.models, mixtures=own.mixtures))
+    with pytest.raises(ValueError, match=r"of must be .*'loss', but is 'score'"):
+        sb.held_out(fitted, of="score")
+    seen = replace(fitted, held_out=())
+    with pytest.raises(ValueError, match=r"has seen all its losses.*fit with hold_out"):
+        sb.held_out(seen)
+
+
+def test_an_average_of_losses_has_the_draws_of_its_parts(fitted: sb.Fit) -> None:
+    both = sb.held_out(sb.Average({"a": fitted, "b": fitted}, {"a": 0.25, "b": 0.75}), seed=3)
+    one = sb.held_out(fitted, seed=3)
+    assert both.of == "loss"
+    assert both.draws.shape == one.draws.shape
+    assert {*both.draws[5]} <= {*one.draws[5]}
+    pd.testing.assert_frame_equal(both.cells, one.cells)
 
 
 def test_scores_of_a_law_of_losses_are_refused(fitted: sb.Fit) -> None:

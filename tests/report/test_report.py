@@ -19,7 +19,7 @@ from conftest import HELD_OUT
 
 import scalebayes as sb
 from scalebayes import datasets
-from scalebayes.evaluation import demo
+from scalebayes.evaluation import scoring
 from scalebayes.evaluation.heldout import held_out
 from scalebayes.report import figures as pictures
 
@@ -125,7 +125,7 @@ def test_pictures_tell_in_words_what_they_show(page: Page, fitted: sb.Fit) -> No
     told = [str(a["alt"]) for a in page.of("img")]
     assert len(told) == 5
     assert told[0].startswith("Predictive intervals of 2 models on 4 benchmarks. 90% intervals: ")
-    table = demo.held_out(fitted, seed=3)
+    table = scoring.scores(held_out(fitted, seed=3))
     inside = table["observed"].between(table["lower_90"], table["upper_90"])
     assert f"{inside.sum()} of 8 scores lie inside their 90% intervals" in told[1]
     for row in table[~inside].to_dict("records"):
@@ -201,7 +201,7 @@ def test_law_data_priors_and_provenance_are_told(page: Page, fitted: sb.Fit) -> 
     links = {a["href"] for a in page.of("a")}
     assert "https://arxiv.org/abs/2412.06540" in links
     assert "theta_ik = alpha_fk" in page.words["law"]
-    assert "Held out, which the law has not seen: 8 scores and 10 losses." in page.words["data"]
+    assert "Held out, and not used in the fit: 8 scores and 10 losses." in page.words["data"]
     families = page.table("data-table-1").set_index("family")
     assert families.loc["f0", ["models", "scores", "seen"]].tolist() == ["4", "16", "12"]
     priors = page.table("priors-table-1")
@@ -272,7 +272,7 @@ def test_single_scores_held_out_are_predicted_without_the_others(
     page = Page(out.read_text(encoding="utf-8"))
     assert page.table("held-out-table-1")[["model", "benchmark"]].to_numpy().tolist() == [[*cell]]
     assert "calibration" not in page.words  # one score tells nothing of it
-    table = demo.held_out(replace(fitted, held_out=(cell, "f0-3")))
+    table = held_out(replace(fitted, held_out=(cell, "f0-3"))).cells
     assert table[["model", "benchmark"]].to_numpy().tolist() == [
         *(["f0-3", b] for b in fitted.design.labels("benchmark")),
         list(cell),
