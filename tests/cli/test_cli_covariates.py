@@ -132,7 +132,7 @@ def test_a_file_without_a_covariate_is_refused_by_name(folder, capsys):
     capsys.readouterr()
     assert run(app, ["predict", f"{folder}/fit.nc", "--models", str(file)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "the law uses the covariate 'stage', which is not given for 'a-70b'" in line
+    assert "the law uses the covariate 'stage', which is missing for 'a-70b'" in line
     both = ["--models", str(file), "--covariate", "year=2025"]
     assert run(app, ["predict", f"{folder}/fit.nc", *both]) == 2
     assert "not --models and --covariate" in capsys.readouterr().err

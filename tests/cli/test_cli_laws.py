@@ -85,7 +85,7 @@ REFUSED = {
     "not true or false": (["lineage=yes"], "--set lineage=yes: expected true or false, got 'yes'"),
     "no value": (["skills"], "--set expects CHOICE=VALUE, such as skills=3, got 'skills'"),
     "a prior": (["delta=1"], "sloth has no choice 'delta'"),
-    "out of range": (["skills=0"], "at least one skill"),
+    "out of range": (["skills=0"], "skills must be at least 1, but is 0"),
 }
 
 
