@@ -15,7 +15,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import xarray as xr
 from conftest import table
 from numpyro import distributions as dist
 from numpyro import handlers, plate, sample
@@ -23,6 +22,7 @@ from numpyro.infer.util import log_density
 
 import scalebayes as sb
 from scalebayes.identifiability.remedies import NEEDS
+from scalebayes.inference.sampling import site_shapes
 from scalebayes.laws import by_name
 from scalebayes.model import design as designs
 from scalebayes.model.design import Design
@@ -30,7 +30,6 @@ from scalebayes.model.law import Law, Source, priors
 from scalebayes.model.score_law import ScoreLaw, inputs
 from scalebayes.model.sites import Site, prior, site
 from scalebayes.model.specification import from_specification, specification
-from scalebayes.prediction.simulation import prior_predictive
 
 COVARIATES: dict[str, Any] = {
     "year": "numeric",
@@ -100,9 +99,11 @@ every_class = pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
 
 @pytest.fixture(scope="module", autouse=True)
 def _quick_to_compile() -> Iterator[None]:
-    """Programs that run once are not worth the compiler's optimisations."""
+    """Programs that run once are not worth the compiler's optimisations; all in double precision."""
     jax.config.update("jax_disable_most_optimizations", True)
+    jax.config.update("jax_enable_x64", True)
     yield
+    jax.config.update("jax_enable_x64", False)
     jax.config.update("jax_disable_most_optimizations", False)
 
 
@@ -126,9 +127,28 @@ def design_of(law: Law) -> Design:
 
 
 @functools.cache
-def prior_tree(law: Law) -> xr.DataTree:
-    """Draws of a law at the table, which the tests share: compiling it is what takes time."""
-    return prior_predictive(law, observations(), seed=0, draws=100)
+def prior_draws(law: Law) -> dict[str, np.ndarray]:
+    """Draws of all sites, and of scores and losses, each (draw, ...).
+
+    Operation by operation: these are compiled once for all laws, where a program of a law is compiled for it alone.
+    """
+    data = design_of(law)
+
+    def one(key: Any) -> dict[str, Any]:
+        sites, noise, noise_of_losses = jax.random.split(key, 3)
+        trace = handlers.trace(handlers.seed(law, sites)).get_trace(data)
+        if "loss" in trace:  # scores are to be those of the simulated losses
+            log_loss = trace["loss"]["fn"].sample(noise_of_losses)
+            simulated = dataclasses.replace(data, log_loss=log_loss)
+            trace = handlers.trace(handlers.seed(law, sites)).get_trace(simulated)
+            trace["loss"]["value"] = log_loss
+        trace["score"]["value"] = trace["score"]["fn"].sample(noise)
+        return {k: jnp.asarray(s["value"]) for k, s in trace.items() if s["type"] != "plate"}
+
+    with jax.enable_x64(True):
+        found = jax.vmap(one)(jax.random.split(jax.random.key(0), 100))
+    found["score"] = jnp.clip(found["score"], 0.0, 1.0)
+    return {k: np.asarray(v) for k, v in found.items()}
 
 
 @functools.cache
@@ -139,16 +159,7 @@ def density(law: Law) -> Any:
 
 def sampled(law: Law, data: Design, draw: int) -> dict[str, np.ndarray]:
     """Values of the sampled sites in a draw from the prior."""
-
-    def values(key: Any) -> dict[str, Any]:
-        trace = handlers.trace(handlers.seed(law, key)).get_trace(data)
-        sites = {k: s for k, s in trace.items() if s["type"] == "sample"}
-        return {k: jnp.asarray(s["value"]) for k, s in sites.items() if not s["is_observed"]}
-
-    prior_draws = prior_tree(law)["prior"]
-    return {
-        k: prior_draws[k].to_numpy()[0, draw] for k in jax.eval_shape(values, jax.random.key(0))
-    }
+    return {k: prior_draws(law)[k][draw] for k in site_shapes(law, data)}
 
 
 def log_joint(law: Law, values: dict[str, Any], data: Design) -> tuple[Any, dict[str, Any]]:
@@ -241,25 +252,23 @@ def test_every_site_is_declared_and_every_declared_site_is_used(law: type[Law]) 
 def test_every_site_has_named_dims_of_its_shape(law: Law) -> None:
     data = design_of(law)
     labels = dict(data.coords) | law.coords()
-    tree = prior_tree(law)
-    found = tree["prior"].to_dataset().merge(tree["prior_predictive"].to_dataset())
+    found = prior_draws(law)
     expected = {name for name, declared in law.sites.items() if declared.expects}
     assert expected & set(found)
     assert "score" in found
     for name, value in found.items():
-        dims = law.dims[str(name)]
-        assert len(value.shape) == 2 + len(dims), name
-        for dim, size in zip(dims, value.shape[2:], strict=True):
+        dims = law.dims[name]
+        assert len(value.shape) == 1 + len(dims), name
+        for dim, size in zip(dims, value.shape[1:], strict=True):
             if dim in labels:
                 assert size == len(labels[dim]), (name, dim)
 
 
 @every_law
 def test_prior_predictive_scores_look_like_scores(law: Law) -> None:
-    tree = prior_tree(law)
-    scores = tree["prior_predictive"]["score"].to_numpy()
-    assert np.isfinite(scores).all()
-    assert all(np.isfinite(v).all() for v in tree["prior"].to_dataset().values())
+    draws = prior_draws(law)
+    scores = draws["score"]
+    assert all(np.isfinite(v).all() for v in draws.values())
     assert 0.2 < np.median(scores) < 0.8
     assert np.std(scores) > 0.1  # the prior has not decided what scores are
     assert np.mean((scores == 0) | (scores == 1)) < 0.25
