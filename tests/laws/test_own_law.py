@@ -240,27 +240,6 @@ def test_save_and_load(
         assert type(sb.load(path).law) is law
 
 
-def test_a_law_is_told_from_another_where_its_source_cannot_be_read() -> None:
-    """As in a notebook: by what its methods, and the functions that they use, compute."""
-    text = """
-import scalebayes as sb
-
-def helper(x):
-    return x{}
-
-class Own(sb.FamilyIntercept):
-    def __call__(self, design):
-        return helper(super().__call__(design))
-"""
-    found = []
-    for change in ("", "", " + 1"):
-        own: dict[str, Any] = {"__name__": "notebook"}
-        exec(text.format(change), own)
-        found.append(specification.own_code(own["Own"]()))
-    assert found[0] == found[1] != found[2]
-    assert specification.own_code(sb.FamilyIntercept()) == []
-
-
 class Refitted(Exception):
     """A fold was not found in its folder."""
 
