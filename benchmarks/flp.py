@@ -80,7 +80,7 @@ def main() -> None:
     report(args, summary)
 
 
-def compared(data, observations, hidden, targets, args, verdicts, laws=LAWS):  # type: ignore[no-untyped-def]
+def compared(data, observations, hidden, targets, args, verdicts, laws=LAWS):
     """Every law and the published fit on one table, with predictions of the targets."""
     target = observations.only(models=targets)
     rows = []

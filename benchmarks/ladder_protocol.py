@@ -81,12 +81,12 @@ def main() -> None:
     report(args, summary)
 
 
-def short_steps(args):  # type: ignore[no-untyped-def]
+def short_steps(args):
     """A sampler with steps short enough for the funnel that runs of a single size leave."""
     return sampler(args, target_accept=0.97)
 
 
-def roll(observations, args):  # type: ignore[no-untyped-def]
+def roll(observations, args):
     """Each size from the smaller ones, by every law and by the naive way."""
     rows, held, verdicts = [], {name: [] for name in LAWS}, {}
     small = by_size(observations, TARGETS)
@@ -125,7 +125,7 @@ def roll(observations, args):  # type: ignore[no-untyped-def]
     return pd.concat(rows), held, verdicts
 
 
-def targets(observations, args, verdicts):  # type: ignore[no-untyped-def]
+def targets(observations, args, verdicts):
     """The two large runs, and the authors' forecast of a larger one."""
     average = sb.fit_average(
         LAWS, observations, seed=0, hold_out=TARGETS, sampler=short_steps(args)
@@ -173,7 +173,7 @@ def with_draws(held: HeldOut, draws: xr.DataArray) -> HeldOut:
     return replace(held, cells=held.cells.assign(log_score=np.nan), draws=values.to_numpy())
 
 
-def separate_fits(seen, larger, feature, rng):  # type: ignore[no-untyped-def]
+def separate_fits(seen, larger, feature, rng):
     """The two steps of the paper by least squares, task by task, on resampled runs.
 
     A draw is the prediction from one resample plus a residual of each step, drawn again.
@@ -198,10 +198,10 @@ def separate_fits(seen, larger, feature, rng):  # type: ignore[no-untyped-def]
     )
 
 
-def step_1(models, y):  # type: ignore[no-untyped-def]
+def step_1(models, y):
     n0, d0 = (np.log(models[c]).mean() for c in ("params", "tokens"))
 
-    def surface(p, at):  # type: ignore[no-untyped-def]
+    def surface(p, at):
         E, A, B, alpha, beta = np.exp(p)
         n, d = np.log(at["params"]).to_numpy() - n0, np.log(at["tokens"]).to_numpy() - d0
         return E + A * np.exp(-alpha * n) + B * np.exp(-beta * d)
@@ -215,8 +215,8 @@ def step_1(models, y):  # type: ignore[no-untyped-def]
     return lambda at: surface(found.x, at), np.std(found.fun)
 
 
-def step_2(y, accuracy):  # type: ignore[no-untyped-def]
-    def sigmoid(p, x):  # type: ignore[no-untyped-def]
+def step_2(y, accuracy):
+    def sigmoid(p, x):
         low, high, k, middle = expit(p[0]), expit(p[1]), np.exp(p[2]), p[3]
         return low + (high - low) * expit(-k * (x - middle))
 

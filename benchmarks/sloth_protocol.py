@@ -13,12 +13,12 @@ import time
 import warnings
 
 import pandas as pd
-from scalebayes.evaluation.held_out import held_out_in_table
 
 import scalebayes as sb
 from benchmarks.runs import options, report, sampler
 from benchmarks.sloth_data import BENCHMARKS, PUBLISHED, protocol
 from scalebayes.evaluation import scoring
+from scalebayes.evaluation.heldout import held_out_in_table
 from scalebayes.inference.diagnostics import ConvergenceWarning
 
 

@@ -53,10 +53,13 @@ NewFamily = Annotated[
 ]
 Covariates = Annotated[
     list[str],
+    typer.Option(metavar="NAME=VALUE", help="Covariate of the single model; may be repeated."),
+]
+FamilyCovariates = Annotated[
+    list[str],
     typer.Option(
         metavar="NAME=VALUE",
-        help="Covariate of the model; by default that of its family's largest model; may be "
-        "repeated.",
+        help="Covariate of the model, by default that of its family's largest; may be repeated.",
     ),
 ]
 Saved = Annotated[Path, typer.Argument(metavar="FIT.nc", help="File written by `fit`.")]

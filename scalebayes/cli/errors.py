@@ -23,6 +23,10 @@ IN_SHELL = (
         r"pass its class, load\(path, laws=\[\w+\]\), or register it before loading with @scalebayes.register",
         "install a package that has it as an entry point in the group scalebayes.laws",
     ),
+    (
+        r"add a column '([^']+)' to the models",
+        r"give --covariate \1=VALUE for a single model, or add a column '\1' to the file of models",
+    ),
     (r"\{'([^']+)': '([^']*)'\}", r"\1=\2"),
     (r"\{'([^']+)': ([^}]+)\}", r"\1=\2"),
     (r"\bcovariates=(?=\s)", "--covariate"),

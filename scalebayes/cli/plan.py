@@ -11,6 +11,7 @@ from scalebayes.cli import options
 from scalebayes.cli.common import (
     Covariates,
     Csv,
+    FamilyCovariates,
     Json,
     NewFamily,
     Saved,
@@ -104,7 +105,7 @@ def budget(
     ] = "",
     tokens_per_param: Ratios = "",
     picture: Picture = None,
-    covariate: Covariates = [],  # noqa: B006
+    covariate: FamilyCovariates = [],  # noqa: B006
     new_family: NewFamily = [],  # noqa: B006
     seed: Seed = 0,
     csv: Csv = None,
@@ -172,7 +173,7 @@ def allocation(
     ] = [],  # noqa: B006
     tokens_per_param: Ratios = "",
     picture: Picture = None,
-    covariate: Covariates = [],  # noqa: B006
+    covariate: FamilyCovariates = [],  # noqa: B006
     new_family: NewFamily = [],  # noqa: B006
     seed: Seed = 0,
     csv: Csv = None,

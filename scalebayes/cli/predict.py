@@ -10,6 +10,7 @@ import typer
 from scalebayes.cli.common import (
     Covariates,
     Csv,
+    FamilyCovariates,
     Json,
     NewFamily,
     Saved,
@@ -108,7 +109,7 @@ def mixture(
             metavar="DOMAIN=WEIGHT", help="Minimise this loss; several make a weighted sum."
         ),
     ] = [],  # noqa: B006
-    covariate: Covariates = [],  # noqa: B006
+    covariate: FamilyCovariates = [],  # noqa: B006
     draws: Annotated[
         int, typer.Option(min=2, help="Largest number of posterior draws to use.")
     ] = 200,

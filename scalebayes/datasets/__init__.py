@@ -1,4 +1,4 @@
-"""Tables of published figures, bundled, or read from a folder of larger ones that `get` fills."""
+"""Published scores and losses: bundled tables, and larger ones that `get` downloads."""
 
 from scalebayes.data.csv_files import read
 from scalebayes.datasets.bundled import (

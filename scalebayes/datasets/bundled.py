@@ -1,4 +1,4 @@
-"""Bundled tables of published figures, each with its source beside it."""
+"""Bundled tables of published scores and losses, with their provenance."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def open_llm(*, mixtures: bool = False) -> Observations:
     """Return the scores of public base language models on 13 benchmarks.
 
     Args:
-        mixtures: whether to include the seven mixture-of-experts models, whose parameters are
-            not counted on one footing.
+        mixtures: Whether to include the seven mixture-of-experts models, whose parameter counts
+            are not comparable.
 
     Returns:
         141 models (148 with mixtures), with the number of items and the chance level of each
@@ -49,10 +49,11 @@ def open_llm(*, mixtures: bool = False) -> Observations:
 def olmo_ladder(*, checkpoints: bool = False) -> Observations:
     """Return losses and accuracies of the OLMo model ladder: 16 small runs and two large ones.
 
-    A run's values are means over its last five checkpoints (of a large run, the last one's).
+    Values are means over the last five checkpoints of a small run, and those of the last checkpoint of a large
+    run.
 
     Args:
-        checkpoints: whether to include three earlier checkpoints of each small run, as models of
+        checkpoints: Whether to include three earlier checkpoints of each small run, as models of
             the same run.
 
     Returns:
@@ -93,10 +94,10 @@ def benchmark_facts() -> pd.DataFrame:
 
 
 def provenance(name: str) -> dict[str, Any]:
-    """Return where the figures of a bundled table come from, their units and their known limits.
+    """Return the sources of a bundled table, its units and its known limitations.
 
     Raises:
-        ValueError: no bundled table has that name.
+        ValueError: If no bundled table has that name.
     """
     if name not in BUNDLED:
         raise ValueError(
@@ -108,7 +109,7 @@ def provenance(name: str) -> dict[str, Any]:
 
 
 def source_of(observations: Observations) -> dict[str, Any] | None:
-    """Return the provenance of the bundled table that holds all these scores; None if there is none."""
+    """Return the provenance of the bundled table that contains all these scores, or None."""
     key = ["model", "benchmark", "score"]
     asked = pd.MultiIndex.from_frame(observations.scores[key].round(9))
     bundled = {

@@ -1,6 +1,6 @@
-"""From the files of public repositories, as their authors wrote them, to the tables that `public` reads.
+"""Conversion of the files of public repositories into the tables that `public` reads.
 
-Each function takes the folder of a repository's files and returns CSV texts, one a table. Scores,
+Each function takes the folder of a repository's files and returns one CSV text per table. Scores,
 losses and weights are rounded to six decimals.
 """
 
@@ -42,7 +42,7 @@ LADDER_TASKS = {
     "socialiqa": {"socialiqa_val": 1.0},
     "openbookqa": {"openbookqa_test": 1.0},
 }
-"""Task -> the parts of which it is the mean, and their weights."""
+"""Task -> its parts, and their weights in its mean."""
 
 GADRE_CORPORA = {"c4_original": "c4", "rpj": "redpajama", "rw_original": "refinedweb"}
 GADRE_DOMAINS = {
@@ -63,11 +63,11 @@ REGMIX_PARTS = (
     ("60M", 60e6, "test", "60m"),
     ("1B", 1e9, "test", "1B"),
 )
-"""Size, parameters, role, and how the names of the files end."""
+"""Size, parameters, role, and suffix of the file names."""
 
 
 def sloth(raw: Path) -> list[str]:
-    """Return the authors' table as it is, and the chance levels of its benchmarks."""
+    """Return the authors' table unchanged, and the chance levels of its benchmarks."""
     chance = benchmark_facts().set_index("benchmark")["chance"]
     levels = [(column, chance[name]) for column, name in SLOTH_BENCHMARKS.items()]
     return [
@@ -77,7 +77,7 @@ def sloth(raw: Path) -> list[str]:
 
 
 def olmo_ladder(raw: Path) -> list[str]:
-    """Return a row a checkpoint and task: losses in nats per token and bits per byte, accuracy."""
+    """Return one row per checkpoint and task: losses in nats per token and bits per byte, and accuracy."""
     parts = []
     for file, (run, role, params) in LADDER_RUNS.items():
         table = pd.read_csv(raw / LADDER / f"{file}.csv")
@@ -105,7 +105,7 @@ def olmo_ladder(raw: Path) -> list[str]:
 
 
 def gadre(raw: Path) -> list[str]:
-    """Return losses, a row a run and domain, and scores, a row a run and benchmark."""
+    """Return losses, one row per run and domain, and scores, one row per run and benchmark."""
     data = raw / "exp_data"
     runs, scores = [], []
     for path in sorted((data / "models").glob("*.json")):
@@ -134,7 +134,7 @@ def gadre(raw: Path) -> list[str]:
 
 
 def regmix(raw: Path) -> list[str]:
-    """Return a row a model: the weights of its mixture and its losses."""
+    """Return one row per model: the weights of its mixture and its losses."""
     parts = {}
     for size, params, role, end in REGMIX_PARTS:
         mixture, loss = (

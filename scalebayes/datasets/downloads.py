@@ -1,4 +1,4 @@
-"""Public data sets, from their repositories to the data folder; a folder is complete or not there."""
+"""Downloads of public data sets into the data folder; a data set is installed in one step or not at all."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from scalebayes.datasets import conversion, public
 MIRROR = "SCALEBAYES_MIRROR"
 GITHUB = "https://raw.githubusercontent.com"
 RETRIES = 2
-AT_A_TIME = 8
-"""Files that are downloaded in parallel."""
+MAX_PARALLEL_DOWNLOADS = 8
+"""Largest number of files that are downloaded at the same time."""
 
 
 class DownloadError(OSError):
-    """A data set did not arrive; the message says which file, from where, and what to do."""
+    """A download failed; the message names the file, the server and a remedy."""
 
 
 @dataclass(frozen=True)
 class Tables:
-    """What becomes of the files of a repository.
+    """The tables made from the files of a repository.
 
     Attributes:
-        folder: name of the folder in the data folder.
-        files: names of the tables in it.
-        convert: from the folder of a repository's files to the texts of the tables.
-        read: the tables as observations.
+        folder: Name of its folder in the data folder.
+        files: Names of the tables in that folder.
+        convert: Takes the folder of a repository's files and returns the texts of the tables.
+        read: Reads the tables as observations.
     """
 
     folder: str
@@ -67,22 +67,22 @@ def sources() -> dict[str, dict[str, Any]]:
 def get(name: str, *, source: str | None = None, force: bool = False) -> Path:
     """Download a public data set and convert it into the tables that its reader expects.
 
-    The files come at a fixed commit and are checked by SHA-256. Whatever fails or interrupts it, the
-    folder of the data set is left as it was. It needs the optional extra `data`.
+    The files come at a fixed commit and are checked by SHA-256. If it fails or is
+    interrupted, the folder of the data set is unchanged. It needs the optional extra `data`.
 
     Args:
         name: sloth, olmo-ladder, gadre or regmix.
-        source: address that has the files at repository/commit/path, as GitHub's raw files do; by
+        source: Address of a server with the files at repository/commit/path, as GitHub's raw files do; by
             default that of the environment variable SCALEBAYES_MIRROR, or GitHub's.
-        force: whether to download again what is there.
+        force: Whether to download even if the tables exist.
 
     Returns:
-        The folder, in the one that the environment variable SCALEBAYES_DATA names or in the user's
-        cache; `read` and the readers look there.
+        The folder of the data set. It is in the data folder, which the environment variable SCALEBAYES_DATA
+        names and which is otherwise in the user's cache; the readers look there.
 
     Raises:
-        ValueError: there is no data set of that name, or the source is no address.
-        DownloadError: a file did not arrive whole, or pooch is not installed.
+        ValueError: If there is no data set of that name, or the source is not an address.
+        DownloadError: If a file is missing or incomplete, or pooch is not installed.
     """
     known = sources()
     if name not in known:
@@ -117,7 +117,7 @@ def _download(about: dict[str, Any], source: str, raw: Path) -> None:
     pooch.get_logger().setLevel("WARNING")
     address = "/".join([source.rstrip("/"), about["repository"], about["commit"], ""])
     store = pooch.create(raw, address, registry=about["files"], retry_if_failed=RETRIES)
-    # streaming would leave the connection of a failed download open
+    # streaming would leave the connection open after a failed download
     whole = pooch.HTTPDownloader(stream=False)
 
     def fetch(file: str) -> None:
@@ -139,7 +139,7 @@ def _download(about: dict[str, Any], source: str, raw: Path) -> None:
 
     for file in about["files"]:  # pooch makes folders too, but not for several files at a time
         (raw / file).parent.mkdir(parents=True, exist_ok=True)
-    with ThreadPoolExecutor(AT_A_TIME) as pool:
+    with ThreadPoolExecutor(MAX_PARALLEL_DOWNLOADS) as pool:
         list(pool.map(fetch, about["files"]))
 
 

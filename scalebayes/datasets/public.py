@@ -1,4 +1,4 @@
-"""Readers of larger public tables, in the data folder; `scalebayes data get` puts them there."""
+"""Readers of larger public tables in the data folder, where `scalebayes data get` puts them."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def sloth() -> Observations:
     Reads `sloth/data_v2.csv`, the authors' own table.
 
     Returns:
-        188 models of 68 families, those tuned from others in families of their own but of one lineage,
-        with 12 benchmarks, which go by the names of `benchmark_facts`; 13 token counts are unknown.
+        188 models of 68 families and 12 benchmarks, named as in `benchmark_facts`. Base and tuned models
+        are different families of one lineage. 13 token counts are unknown.
 
     Raises:
-        ObservationsError: the file is missing; the message says where it was looked for.
+        ObservationsError: If the file is missing; the message says where it was expected.
 
     References:
         Maia Polo et al., Sloth: scaling laws for LLM skills to predict multi-benchmark performance
@@ -76,11 +76,11 @@ def gadre() -> Observations:
         runs, with the corpus as family; losses on 8 domains in nats per token and scores on 46 benchmarks.
 
     Raises:
-        ObservationsError: a file is missing; the message says where it was looked for.
+        ObservationsError: If a file is missing; the message says where it was expected.
 
     References:
         Gadre et al., Language models scale reliably with over-training and on downstream tasks, 2024.
-        https://arxiv.org/abs/2403.08540. Figures from https://github.com/mlfoundations/scaling,
+        https://arxiv.org/abs/2403.08540. Data from https://github.com/mlfoundations/scaling,
         MIT licence.
     """
     losses = _read("gadre/losses.csv").rename(columns={"run": "model", "corpus": "family"})
@@ -92,7 +92,7 @@ def gadre() -> Observations:
 
 
 def regmix() -> Observations:
-    """Return losses of small models, each trained on a mixture of its own of 17 parts of the Pile.
+    """Return losses of small models, each trained on another mixture of 17 parts of the Pile.
 
     Reads `regmix/mixtures.csv` (size, params, role, index, and a column weight_ a source and loss_ a
     domain). The published weights are rounded to three decimals and sum to 0.996 to 1.003; here each
@@ -104,11 +104,11 @@ def regmix() -> Observations:
         mixtures, and losses on 13 domains in nats per token.
 
     Raises:
-        ObservationsError: the file is missing; the message says where it was looked for.
+        ObservationsError: If the file is missing; the message says where it was expected.
 
     References:
         Liu et al., RegMix: Data Mixture as Regression for Language Model Pre-training, 2024.
-        https://arxiv.org/abs/2407.01492. Figures from https://github.com/sail-sg/regmix, MIT licence.
+        https://arxiv.org/abs/2407.01492. Data from https://github.com/sail-sg/regmix, MIT licence.
     """
     table = _read("regmix/mixtures.csv")
     weights, losses = (
@@ -137,14 +137,14 @@ def olmo_ladder_checkpoints() -> Observations:
     Returns:
         1579 models of 18 runs and one family, named by run and number of the checkpoint, such as
         `190m-1xc at 36`; 8 benchmarks and, as losses, `c4` in nats per token and the task loss of
-        each benchmark under its name, in bits per byte. What is missing at a checkpoint has no row.
+        each benchmark under its name, in bits per byte. Missing values have no row.
 
     Raises:
-        ObservationsError: the file is missing; the message says where it was looked for.
+        ObservationsError: If the file is missing; the message says where it was expected.
 
     References:
         Bhagia et al., Establishing Task Scaling Laws via Compute-Efficient Model Ladders, 2024.
-        https://arxiv.org/abs/2412.04403. Figures from https://github.com/allenai/OLMo-ladder,
+        https://arxiv.org/abs/2412.04403. Data from https://github.com/allenai/OLMo-ladder,
         Apache-2.0 licence.
     """
     facts = provenance("olmo_ladder")
@@ -167,7 +167,7 @@ def olmo_ladder_checkpoints() -> Observations:
 
 
 def _read(path: str) -> pd.DataFrame:
-    """Read a table of a public data set; where it is missing, say how to get it."""
+    """Read a table of a public data set; the error for a missing table says how to download it."""
     try:
         locate(path)
     except ObservationsError as missing:

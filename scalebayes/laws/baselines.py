@@ -26,6 +26,8 @@ from scalebayes.model.specification import register
 if TYPE_CHECKING:
     from scalebayes.model.design import Design
 
+STORY = __doc__ or ""  # in the body of a class, `__doc__` is that of the class
+
 
 @register
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +44,7 @@ class SharedIntercept(ScoreLaw):
         {'input': ['compute']}
     """
 
-    story: ClassVar[str] = __doc__ or ""
+    story: ClassVar[str] = STORY
     references: ClassVar[tuple[Source, ...]] = (
         Source(
             "How predictable is language model benchmark performance?",

@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from scalebayes.model.discrepancy import Place
     from scalebayes.model.losses import Curve, DrivingLosses
 
+STORY = __doc__ or ""  # in the body of a class, `__doc__` is that of the class
+
+
 EMERGENCE = 0.05
 """Threshold of emergence, above chance: scores above it are informative about the loss, as in the paper."""
 
@@ -67,7 +70,7 @@ class Flp(OneLoss):
         True
     """
 
-    story: ClassVar[str] = __doc__ or ""
+    story: ClassVar[str] = STORY
     references: ClassVar[tuple[Source, ...]] = (
         Source(
             "Scaling Laws for Predicting Downstream Performance in LLMs",

@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from scalebayes.model.discrepancy import Place
     from scalebayes.model.losses import DrivingLosses
 
+STORY = __doc__ or ""  # in the body of a class, `__doc__` is that of the class
+
 
 def domain_law(c: Array, log_share: Array, a1: Array, a2: Array) -> Array:
     """The log of a domain's loss, up to its level: -a1 log C - a2 log C_m.
@@ -81,7 +83,7 @@ class FlpM(TwoSteps):
         ['hidden 1', 'hidden 2']
     """
 
-    story: ClassVar[str] = __doc__ or ""
+    story: ClassVar[str] = STORY
     references: ClassVar[tuple[Source, ...]] = (
         Source(
             "Scaling Laws for Predicting Downstream Performance in LLMs",

@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from scalebayes.model.discrepancy import Place
     from scalebayes.model.losses import Curve, DrivingLosses
 
+STORY = __doc__ or ""  # in the body of a class, `__doc__` is that of the class
+
 
 @register
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +72,7 @@ class Ladder(OneLoss):
         ['flops']
     """
 
-    story: ClassVar[str] = __doc__ or ""
+    story: ClassVar[str] = STORY
     references: ClassVar[tuple[Source, ...]] = (
         Source(
             "Establishing task scaling laws via compute-efficient model ladders",

@@ -63,6 +63,8 @@ if TYPE_CHECKING:
     from scalebayes.model.design import Design
     from scalebayes.model.sites import Invariant
 
+STORY = __doc__ or ""  # in the body of a class, `__doc__` is that of the class
+
 
 @register
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +86,7 @@ class Sloth(ScoreLaw):
         ['skill 1', 'skill 2', 'skill 3']
     """
 
-    story: ClassVar[str] = __doc__ or ""
+    story: ClassVar[str] = STORY
     references: ClassVar[tuple[Source, ...]] = (
         Source(
             "Sloth: scaling laws for LLM skills to predict multi-benchmark performance across families",

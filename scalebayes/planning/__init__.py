@@ -1,4 +1,4 @@
-"""Questions asked before training: targets, budgets, allocation, contests, next runs, mixtures."""
+"""Decisions before training: targets, budgets, allocation, comparisons of models, next runs, mixtures."""
 
 from scalebayes.planning.allocation import Allocation, allocate
 from scalebayes.planning.budgets import Budget, smallest_budget

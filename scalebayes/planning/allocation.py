@@ -1,4 +1,4 @@
-"""allocate: how a training budget is best divided into size and tokens, and what it costs to be off."""
+"""allocate: the best division of a training budget between parameters and tokens."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from scalebayes.data.compute import params_and_tokens, training_tokens
-from scalebayes.planning.candidates import MAX_DRAWS, of_range, planned, seen_ratios
+from scalebayes.planning.candidates import MAX_DRAWS, planned_models, search_range, seen_ratios
 from scalebayes.prediction.designs import CELL
 from scalebayes.prediction.new_levels import check_known
 from scalebayes.prediction.predictive import predictive_draws, summary
@@ -21,24 +21,26 @@ if TYPE_CHECKING:
     from scalebayes.inference.posterior import Fitted
     from scalebayes.prediction.designs import Quantity
 
-SIZES = 49
-"""Sizes that are compared at a budget, evenly spaced in log N; between them a parabola finds the optimum."""
+N_SIZES = 49
+"""Number of sizes compared at a budget, evenly spaced in log N; a parabola interpolates the optimum."""
 
 
 @dataclass(frozen=True)
 class Allocation:
-    """How budgets are best divided, and how sure that is.
+    """The best division of training budgets, with its uncertainty.
+
+    Values are scores in [0, 1], or losses in their own units. The price of a size is the shortfall of its
+    value from the value of the optimum at the same posterior draw, in the same units.
 
     Attributes:
-        best: One row a budget: flops, params, tokens, tokens_per_param of the model with the highest
-            expected value; that value, and its price: what it is expected to lack of what the best model would
-            reach if the parameters of the law were known; and at_edge, the share of draws whose
-            optimum lies at an end of the range of tokens per parameter, where the law would go farther.
-        region: One row a budget and quantity (params, tokens, tokens_per_param): the credible intervals of
-            the optimum: mean, median, sd, lower_p and upper_p.
-        prices: One row a budget and size: flops, params, tokens, tokens_per_param, value (expected), price
+        best: One row per budget, for the size with the highest expected score or lowest expected loss:
+            flops, params, tokens, tokens_per_param, value (expected), price (expected) and at_edge, the
+            share of draws whose optimum is at an end of the range of tokens per parameter.
+        region: One row per budget and quantity (params, tokens, tokens_per_param), with credible intervals
+            of the optimum: flops, quantity, mean, median, sd, and lower_p and upper_p in percent.
+        prices: One row per budget and size: flops, params, tokens, tokens_per_param, value (expected), price
             (expected) and its intervals lower_p and upper_p; `attrs["draws"]` is the number of draws.
-        draws: log N of the optimum at each draw, dims (flops, sample).
+        draws: Natural log of N of the optimum at each draw, dims (flops, sample).
     """
 
     best: pd.DataFrame
@@ -60,50 +62,64 @@ def allocate(
     covariates: Mapping[str, float | str] | None = None,
     seed: int = 0,
 ) -> Allocation:
-    """Divide training budgets into size and tokens, so that a family's expected score is highest.
+    """Divide training budgets between parameters and tokens to maximise the expected score of a family.
 
-    FLOPs are 6 N D. At each posterior draw the best size is found; where draws agree, the data tell how to
-    divide a budget. Where they do not, prices tell whether it matters.
+    FLOPs are 6 N D. The optimum is found at each posterior draw, which gives credible intervals of the
+    optimal size. Prices show how much score (or loss) a size other than the optimum costs.
 
     Args:
         fit: The fit, or an average of fits.
         family: The family, known or new.
-        flops: One budget or several.
-        benchmarks: The benchmark to maximise, or several, whose mean is; by default all.
-        losses: Domain -> weight, the losses of which to minimise the weighted sum; give this or benchmarks.
-        tokens_per_param: Smallest and largest D / N to consider; by default those that the fit has seen.
-        prob: Probabilities of the intervals.
+        flops: Training FLOPs, one budget or several.
+        benchmarks: One benchmark, or several, whose mean score is maximised; by default all.
+        losses: Domain -> positive weight; the weighted sum of these losses is minimised. Give either losses or
+            benchmarks.
+        tokens_per_param: Smallest and largest D / N to search; by default those of the models in the fit.
+        prob: Probabilities of the intervals, in (0, 1).
         new_families: As in `predict`.
-        covariates: Covariates of the model, by name; those left out are those of the family's largest model.
+        covariates: Covariates of the model, by name; by default those of the family's largest model.
         seed: Seed of the effects of a new family.
 
+    Returns:
+        The allocation.
+
     Raises:
-        ValueError: If a budget is not positive, or a name is unknown.
+        ValueError: If a budget is not positive, a name is unknown, both benchmarks and losses are given, or a
+            range is not two positive numbers in order.
 
     References:
         Hoffmann et al., Training compute-optimal large language models, 2022.
         https://arxiv.org/abs/2203.15556
+
+    Example:
+        >>> found = sb.allocate(fit, "f0", [1e22, 1e23], benchmarks="mmlu")
+        >>> found.best["flops"].tolist()
+        [1e+22, 1e+23]
+        >>> bool((found.best["price"] >= 0).all())
+        True
+        >>> found.region["quantity"].tolist()[:3]
+        ['params', 'tokens', 'tokens_per_param']
     """
     budgets = np.atleast_1d(np.asarray(flops, float))
     if not (len(budgets) and (budgets > 0).all() and np.isfinite(budgets).all()):
-        raise ValueError(f"flops must be positive, but is {flops!r}")
+        raise ValueError(f"flops must be positive and finite, but is {flops!r}")
     of: Quantity = "loss" if losses else "score"
     if losses and benchmarks:
         raise ValueError("give either benchmarks to maximise, or losses to minimise")
     names = [benchmarks] if isinstance(benchmarks, str) else list(benchmarks)
     weights = dict(losses) if losses else dict.fromkeys(names, 1.0)
-    first, last = of_range("tokens_per_param", tokens_per_param, seen_ratios(fit))
-    ratios = np.geomspace(last, first, SIZES)  # sizes rise
+    first, last = search_range("tokens_per_param", tokens_per_param, seen_ratios(fit))
+    ratios = np.geomspace(last, first, N_SIZES)  # sizes rise
     c, r = (v.ravel() for v in np.meshgrid(budgets, ratios, indexing="ij"))
     params, tokens = params_and_tokens(c, r)
-    models = planned(fit, family, params, tokens, covariates)
+    models = planned_models(fit, family, params, tokens, covariates)
     drawn = predictive_draws(
         fit.thinned(MAX_DRAWS), models, of=of, kind="mean", new_families=new_families, seed=seed
     )[of].stack(sample=("chain", "draw"))
     reached = _weighted(drawn, CELL[of][1], weights).transpose("sample", "model").to_numpy()
-    reached = reached.reshape(-1, len(budgets), SIZES)
+    reached = reached.reshape(-1, len(budgets), N_SIZES)
     sign = -1.0 if of == "loss" else 1.0
-    value, log_n = sign * reached, np.log(params).reshape(len(budgets), SIZES)
+    value, log_n = sign * reached, np.log(params).reshape(len(budgets), N_SIZES)
     top, at_edge, peak = _peak(value, log_n)
     price = np.maximum(peak[..., None] - value, 0.0)
 
@@ -113,7 +129,7 @@ def allocate(
     intervals = summary(price.reshape(len(price), -1).T, prob)
     prices = grid.assign(**{k: v for k, v in intervals.items() if k.startswith(("lower", "upper"))})
     prices.attrs["draws"] = len(reached)
-    chosen = value.mean(axis=0).argmax(axis=1) + SIZES * np.arange(len(budgets))
+    chosen = value.mean(axis=0).argmax(axis=1) + N_SIZES * np.arange(len(budgets))
     best = grid.loc[chosen].reset_index(drop=True).assign(at_edge=at_edge.mean(axis=0))
     n = np.exp(top)
     d = training_tokens(budgets, n)
@@ -130,11 +146,11 @@ def allocate(
 
 
 def _weighted(drawn: xr.DataArray, dim: str, weights: Mapping[str, float]) -> xr.DataArray:
-    """The mean of scores, or the weighted sum of losses."""
+    """The mean score, or the weighted sum of losses, at each draw and model."""
     known = [str(k) for k in drawn[dim].values]
     check_known(dim, weights, known)
     if not all(np.isfinite(w) and w > 0 for w in weights.values()):
-        raise ValueError(f"weights of losses must be positive, but are {weights}")
+        raise ValueError(f"weights of losses must be positive and finite, but are {weights}")
     if not weights:
         return drawn.mean(dim)
     of = drawn.sel({dim: list(weights)})
@@ -143,14 +159,14 @@ def _weighted(drawn: xr.DataArray, dim: str, weights: Mapping[str, float]) -> xr
 
 
 def _peak(value: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where values over an even grid are highest, by a parabola through the three highest points.
+    """The maximum over an even grid, interpolated by a parabola through the highest point and its neighbours.
 
     Args:
         value: Shape (sample, budget, size).
         at: Positions, evenly spaced in each row, shape (budget, size).
 
     Returns:
-        Position of the peak, whether it is at an end of the grid, and its height, each (sample, budget).
+        Position of the maximum, whether it is at an end of the grid, and its value, each (sample, budget).
     """
     i = value.argmax(axis=2)
     at_edge = (i == 0) | (i == value.shape[2] - 1)

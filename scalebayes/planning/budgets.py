@@ -1,4 +1,4 @@
-"""smallest_budget: the least training compute with which targets are reached, and the model that does it."""
+"""smallest_budget: the smallest training budget with which a model reaches targets."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pandas as pd
 from scipy.special import logit
 
 from scalebayes.data.compute import params_and_tokens
-from scalebayes.planning.candidates import MAX_DRAWS, of_range, seen_flops, seen_ratios
-from scalebayes.planning.targets import reached
+from scalebayes.planning.candidates import MAX_DRAWS, search_range, seen_flops, seen_ratios
+from scalebayes.planning.targets import joint_probability
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from scalebayes.inference.posterior import Fitted
     from scalebayes.prediction.predictive import Kind
 
-BUDGETS, RATIOS = 25, 13
-"""Budgets and tokens per parameter that a search looks at, twice: over the range, and around the answer."""
+N_BUDGETS, N_RATIOS = 25, 13
+"""Numbers of budgets and of tokens per parameter on each of two grids: over the range, and near the answer."""
 
-FARTHEST = 1000.0
-"""Budgets are sought up to this multiple of the largest that the fit has seen: no law is known farther."""
+MAX_BUDGET_RATIO = 1000.0
+"""Largest budget that is searched by default, relative to the largest in the fit."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,11 @@ class Budget:
 
     Attributes:
         flops: Training FLOPs, 6 N D.
-        params: N of the model that reaches the targets with them.
-        tokens: D of that model.
-        probability: The probability that was asked for.
-        at_edge: Whether that model's tokens per parameter are at an end of the range, beyond which a smaller budget
-            may do.
-        frontier: One row a budget: flops, and params, tokens and probability of the model most likely to
+        params: Parameters N of the model that reaches the targets, a count.
+        tokens: Training tokens D of that model, a count.
+        probability: The required probability.
+        at_edge: Whether D / N is at an end of its range, so that a wider range may give a smaller budget.
+        frontier: One row per budget: flops, and params, tokens and probability of the model most likely to
             reach the targets.
     """
 
@@ -49,7 +48,7 @@ class Budget:
     frontier: pd.DataFrame = field(repr=False)
 
     def __str__(self) -> str:
-        """One line: the budget, and the model to spend it on."""
+        """One line with the budget and its model."""
         edge = ", at an end of the range" if self.at_edge else ""
         return (
             f"{self.flops:.3g} FLOPs: {self.params:.3g} parameters on {self.tokens:.3g} tokens, "
@@ -70,42 +69,54 @@ def smallest_budget(
     covariates: Mapping[str, float | str] | None = None,
     seed: int = 0,
 ) -> Budget:
-    """Find the smallest budget with which a family's model reaches all targets with a probability.
+    """Find the smallest training budget with which a model of a family reaches all targets.
+
+    The budget is the smallest at which the probability of reaching all targets at once is as required,
+    with the best tokens per parameter.
 
     Args:
         fit: The fit, or an average of fits.
         family: The family, known or new.
-        targets: Benchmark -> score in (0, 1] to be reached.
-        probability: How sure one wants to be, in (0, 1).
-        flops: Smallest and largest budget to consider; by default from the smallest that the fit has seen to
-            `FARTHEST` times the largest.
-        tokens_per_param: Smallest and largest D / N to consider; by default those that the fit has seen.
+        targets: Benchmark -> target score in (0, 1].
+        probability: The required probability of reaching all targets, in (0, 1).
+        flops: Smallest and largest budget to search, in training FLOPs; by default from the smallest in the fit
+            to `MAX_BUDGET_RATIO` times the largest.
+        tokens_per_param: Smallest and largest D / N to search; by default those of the models in the fit.
         kind: As in `target_probability`.
         new_families: As in `predict`.
-        covariates: Covariates of the model, by name; those left out are those of the family's largest model.
-        seed: Seed of what is drawn.
+        covariates: Covariates of the model, by name; by default those of the family's largest model.
+        seed: Seed of the predictive draws.
+
+    Returns:
+        The budget and its model.
 
     Raises:
-        ValueError: If no budget in the range will do, the smallest does already, or as for `target_probability`.
+        ValueError: If no budget in the range is large enough, the smallest is too large already, or as for
+            `target_probability`.
+
+    Example:
+        >>> found = sb.smallest_budget(fit, "f0", {"mmlu": 0.6}, probability=0.5, flops=(1e18, 1e27))
+        >>> bool(abs(found.flops / (6 * found.params * found.tokens) - 1) < 1e-9)
+        True
     """
     if not 0 < probability < 1:
         raise ValueError(f"probability must lie between 0 and 1, but is {probability!r}")
-    low, high = of_range("flops", flops, seen_flops(fit), FARTHEST)
-    first, last = of_range("tokens_per_param", tokens_per_param, seen_ratios(fit))
+    low, high = search_range("flops", flops, seen_flops(fit), MAX_BUDGET_RATIO)
+    first, last = search_range("tokens_per_param", tokens_per_param, seen_ratios(fit))
     fit = fit.thinned(MAX_DRAWS)
 
-    def look(budgets: np.ndarray, ratios: np.ndarray) -> pd.DataFrame:
-        """The models most likely to reach the targets, one a budget."""
+    def best_models(budgets: np.ndarray, ratios: np.ndarray) -> pd.DataFrame:
+        """The model most likely to reach the targets, for each budget."""
         c, r = (v.ravel() for v in np.meshgrid(budgets, ratios, indexing="ij"))
         n, d = params_and_tokens(c, r)
-        found = reached(fit, family, targets, n, d, kind, new_families, seed, covariates)
+        found = joint_probability(fit, family, targets, n, d, kind, new_families, seed, covariates)
         of_budget = found.reshape(len(budgets), len(ratios))
         rows = of_budget.argmax(axis=1) + len(ratios) * np.arange(len(budgets))
         models = pd.DataFrame({"flops": c, "params": n, "tokens": d, "probability": found})
         return models.loc[rows].reset_index(drop=True)
 
-    budgets, ratios = np.geomspace(low, high, BUDGETS), np.geomspace(first, last, RATIOS)
-    frontier = look(budgets, ratios)
+    budgets, ratios = np.geomspace(low, high, N_BUDGETS), np.geomspace(first, last, N_RATIOS)
+    frontier = best_models(budgets, ratios)
     chances = frontier["probability"].to_numpy()
     wanted = ", ".join(f"{k} >= {v:g}" for k, v in targets.items())
     if not (chances >= probability).any():
@@ -121,15 +132,17 @@ def smallest_budget(
             f"{chances[0]:.2f} already: give a lower range with flops"
         )
     step, ratio = ratios[1] / ratios[0], frontier["tokens"][i] / frontier["params"][i]
-    finer = np.geomspace(max(ratio / step, first), min(ratio * step, last), RATIOS)
-    near = look(np.geomspace(budgets[i - 1], budgets[i], BUDGETS), finer)
-    # between budgets as near as these the log odds are a line in log C
+    finer = np.geomspace(max(ratio / step, first), min(ratio * step, last), N_RATIOS)
+    near = best_models(np.geomspace(budgets[i - 1], budgets[i], N_BUDGETS), finer)
+    # between neighbouring budgets, interpolate the log odds linearly in log C
     odds = logit(np.clip(near["probability"].to_numpy(), 1e-6, 1 - 1e-6))
     rising = np.maximum.accumulate(odds)
     c = float(np.exp(np.interp(logit(probability), rising, np.log(near["flops"]))))
     r = float(np.interp(c, near["flops"], near["tokens"] / near["params"]))
     n, d = (float(v) for v in params_and_tokens(c, r))
-    step = finer[1] / finer[0]  # between two budgets, of which one has its best model at the end
+    step = (
+        finer[1] / finer[0]
+    )  # the answer lies between two budgets, and one of them may have its optimum at the end
     at_edge = bool(r < first * step or r > last / step)
     both = pd.concat([frontier, near]).sort_values("flops", ignore_index=True)
     return Budget(c, n, d, probability, at_edge, both)

@@ -1,4 +1,4 @@
-"""What questions before training are asked about: models that a family may train, and ranges to search."""
+"""Models that a family may train, and ranges of budgets and tokens per parameter to search."""
 
 from __future__ import annotations
 
@@ -17,17 +17,25 @@ if TYPE_CHECKING:
     from scalebayes.inference.posterior import Fitted
 
 MAX_DRAWS = 1000
-"""Posterior draws by which many models are judged at once."""
+"""Largest number of posterior draws that are used for many models at once."""
 
 
-def planned(
+def planned_models(
     fit: Fitted,
     family: str,
     params: np.ndarray,
     tokens: np.ndarray,
     covariates: Mapping[str, float | str] | None = None,
 ) -> Observations:
-    """Models that a family may train, under names that no fit knows; for covariates see `covariates_of`."""
+    """Models that a family may train, with new names.
+
+    Args:
+        fit: The fit, or an average of fits.
+        family: The family.
+        params: Sizes N, counts, shape (model,).
+        tokens: Token counts D, shape (model,).
+        covariates: As in `covariates_of`.
+    """
     names = new_names(fit.observations.models, len(params))
     values = covariates_of(fit, family, covariates)
     table = pd.DataFrame({"model": names, "family": family, "params": params, "tokens": tokens})
@@ -36,29 +44,37 @@ def planned(
 
 
 def seen_flops(fit: Fitted) -> tuple[float, float]:
-    """Smallest and largest training FLOPs of models that a fit has seen."""
+    """Smallest and largest training FLOPs of the models in a fit; NaN if none is known."""
     flops = fit.seen_models["flops"].dropna()
     return (flops.min(), flops.max()) if len(flops) else (np.nan, np.nan)
 
 
 def seen_ratios(fit: Fitted) -> tuple[float, float]:
-    """Smallest and largest tokens per parameter of models that a fit has seen."""
+    """Smallest and largest tokens per parameter of the models in a fit; NaN if none is known."""
     ratio = (fit.seen_models["tokens"] / fit.seen_models["params"]).dropna()
     return (ratio.min(), ratio.max()) if len(ratio) else (np.nan, np.nan)
 
 
-def of_range(
+def search_range(
     name: str,
     given: tuple[float, float] | None,
     seen: tuple[float, float],
     beyond: float = 1.0,
 ) -> tuple[float, float]:
-    """The ends of a range: those seen, times `beyond` above, unless it is given."""
+    """The ends of a range to search.
+
+    Args:
+        name: The argument, for errors.
+        given: The ends that the user gave.
+        seen: The ends over the models in the fit, used if none were given.
+        beyond: Factor on the upper end of those seen.
+
+    Raises:
+        ValueError: If the ends are not positive and in order, or there are none.
+    """
     low, high = given if given is not None else (seen[0], seen[1] * beyond)
     if given is None and not low < high:
-        raise ValueError(
-            f"the fit has seen no range of {name} to consider: give {name}=(low, high)"
-        )
+        raise ValueError(f"the models in the fit give no range of {name}: give {name}=(low, high)")
     if not 0 < low < high < np.inf:
         raise ValueError(
             f"{name} must be two positive numbers, the smaller first, but is {given!r}"

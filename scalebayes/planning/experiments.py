@@ -1,10 +1,10 @@
-r"""next_run: which small run, once trained, would tell most about a model that is not yet trained.
+r"""next_run: the small run that would reduce the uncertainty of a prediction most.
 
-Outcomes y of a candidate run and the predicted score q are drawn jointly from the posterior predictive. What a
-run leaves unknown of q is its expected conditional variance, E Var(q | y), which is the residual variance of
-the best regression of q on y (pre-posterior simulation by regression, as for the expected value of sample
-information). Here q is regressed on the logits of the scores and the logs of the losses of the run, and on their
-squares. Noise of q that no run can take away is known, and added afterwards:
+Outcomes y of a candidate run and the predicted score q are drawn jointly from the posterior predictive. The
+expected variance of q after the run, E Var(q | y), is the residual variance of the best regression of q on y
+(the regression method for the expected value of sample information). Here q is regressed on the logits of the
+scores and the logs of the losses of the run, and on their squares. The evaluation noise of q, which no run
+reduces, is known and is added afterwards:
 
     sd_after^2 = E Var(E[q | parameters] | y) + E Var(q | parameters)
     information = log(sd_before / sd_after)
@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from scalebayes.model.design import Design
     from scalebayes.model.law import Law
 
-EDGE = 1e-3
-"""Simulated scores are held this far from 0 and 1, where logits end."""
+MIN_DISTANCE_TO_BOUNDS = 1e-3
+"""Simulated scores are clipped to this distance from 0 and 1, where logits are infinite."""
 
 
 def next_run(
@@ -60,43 +60,65 @@ def next_run(
 ) -> pd.DataFrame:
     """Rank candidate runs by how much each would reduce the uncertainty of a prediction, per FLOP.
 
+    The module's docstring has the method: information is the expected log ratio of standard deviations of the
+    predicted score before and after the run.
+
     Args:
         fit: The fit, or an average of fits.
-        candidates: Runs that may be trained and evaluated on all benchmarks and losses of the fit, as
-            `predict` takes models.
-        predicted: The one model whose score is to be predicted, likewise; it may be of a family that the candidates
-            would be the first of.
-        benchmark: Its benchmark; by default the mean over all.
+        candidates: Runs that may be trained, as `predict` takes models; each would be evaluated on all benchmarks
+            and losses of the fit.
+        predicted: The one model to predict, as `predict` takes models; its family may be new, and that of
+            candidates.
+        benchmark: The benchmark to predict; by default the mean over all.
         new_families: As in `predict`.
         seed: Seed of the simulated outcomes.
 
     Returns:
-        One row a candidate, the most informative per FLOP first: model, family, params, tokens, flops; sd_before and
+        One row per candidate, the most informative per FLOP first: model, family, params, tokens, flops; sd_before and
         sd_after, the standard deviation of the predicted score now and, on average, after the run;
-        information (nats) and its Monte Carlo error information_se; per_1e20_flops, information per 1e20 training
-        FLOPs (NaN where tokens are unknown).
+        information (nats) and its Monte Carlo standard error information_se; per_1e20_flops, information per 1e20
+        training FLOPs (NaN where tokens are unknown).
 
     Raises:
-        ValueError: If a candidate has been trained already, more than one model is to be predicted, a name
-            is unknown, or as for `predict`.
+        ValueError: If a candidate is in the fit already, more than one model is to be predicted, only candidates or
+            only the predicted model have a covariate, a name is unknown, or as for `predict`.
+
+    References:
+        Strong, Oakley, Brennan and Breeze, Estimating the expected value of sample information using the
+        probabilistic sensitivity analysis sample, 2015. https://doi.org/10.1177/0272989X15575286
+
+    Example:
+        >>> import pandas as pd
+        >>> runs = pd.DataFrame(
+        ...     {"model": ["s", "m"], "family": "next", "params": [1e9, 8e9], "tokens": [1e11, 1e12]}
+        ... )
+        >>> big = pd.DataFrame({"model": ["b"], "family": "next", "params": [70e9], "tokens": [2e12]})
+        >>> table = sb.next_run(fit, runs, big, benchmark="mmlu")
+        >>> bool((table["sd_after"] <= table["sd_before"]).all())
+        True
     """
     runs, wanted = observations_of(fit, candidates), observations_of(fit, predicted)
     target = wanted.models["model"].tolist()
     if len(target) != 1:
         raise ValueError(f"predicted must be one model, but is {quoted(target)}")
+    if lacking := sorted({*runs.covariates} ^ {*wanted.covariates}):
+        raise ValueError(
+            "candidates and predicted must have the same covariates, but only one of them has "
+            f"{quoted(lacking)}: add it to the other"
+        )
     models = Observations.concat(runs, wanted)
     names = runs.models["model"].tolist()
     found = []
     for _, part, _ in fit.parts:
         if trained := sorted(set(names) & set(part.observations.models["model"])):
             raise ValueError(
-                f"the fit has {quoted(trained)} already: name candidates that it has not"
+                f"the fit has {quoted(trained)} already: name candidates that are not in the fit"
             )
         labels = part.design.labels("benchmark")
         check_known("benchmark", [] if benchmark is None else [benchmark], labels)
         mean, score, log_loss = outcomes(part, models, new_families=new_families, seed=seed)
         at = slice(None) if benchmark is None else [labels.index(benchmark)]
-        shown = [logit(np.clip(score[:, :-1], EDGE, 1 - EDGE))]
+        shown = [logit(np.clip(score[:, :-1], MIN_DISTANCE_TO_BOUNDS, 1 - MIN_DISTANCE_TO_BOUNDS))]
         if "loss" in part.tree["log_likelihood"]:
             shown.append(log_loss[:, :-1])
         of_target = (v[:, -1, at].mean(axis=1) for v in (mean, score))
@@ -108,7 +130,7 @@ def next_run(
     q, score, y = (np.concatenate([f[i][rows[k]] for k, f in of_parts.items()]) for i in range(3))
     noise = np.mean((score - q) ** 2)
     before = np.var(q, ddof=1)
-    left = np.array([_residual(q, y[:, i]) for i in range(len(names))])
+    left = np.array([_residual_variance(q, y[:, i]) for i in range(len(names))])
     table = runs.models[description_columns(runs.covariates)].reset_index(drop=True)
     information = np.log((before + noise) / (left + noise)) / 2
     explained = np.clip((before - left) / (before + noise), 0.0, 1.0)
@@ -124,8 +146,13 @@ def next_run(
     )
 
 
-def _residual(q: np.ndarray, y: np.ndarray) -> float:
-    """Residual variance of the regression of q on outcomes y, shape (draw, outcome), and their squares."""
+def _residual_variance(q: np.ndarray, y: np.ndarray) -> float:
+    """Residual variance of the regression of a score on outcomes and their squares.
+
+    Args:
+        q: Predicted score, shape (draw,).
+        y: Outcomes, shape (draw, outcome).
+    """
     z = (y - y.mean(axis=0)) / y.std(axis=0)
     features = np.column_stack([np.ones(len(z)), z, z**2])
     slopes, _, rank, _ = np.linalg.lstsq(features, q, rcond=1e-10)
@@ -136,9 +163,9 @@ def _residual(q: np.ndarray, y: np.ndarray) -> float:
 def outcomes(
     fit: Fit, models: Observations, *, new_families: Sequence[str] = (), seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What models may show when they are trained and evaluated, at each posterior draw.
+    """Simulated outcomes of models, one for each posterior draw.
 
-    All but the last model show their losses first, and scores that go with them.
+    The scores of all but the last model are drawn given their simulated losses.
 
     Args:
         fit: The fit.
@@ -168,14 +195,14 @@ def outcomes(
 
 @compiled(2)
 def _simulator(law: Law) -> Callable[..., Any]:
-    """Compiled: one posterior draw to expected scores, scores and log losses of the models of a design."""
+    """Compiled: from a posterior draw to expected scores, scores and log losses of the models of a design."""
 
     def one(draw: dict[str, Any], key: Any, design: Design, position: Any, seen: Any) -> Any:
         effects, noise, noise_of_losses = jax.random.split(key, 3)
         model = handlers.seed(at_draw(law, draw, position), effects)
         trace = handlers.trace(model).get_trace(design)
         log_loss = jnp.zeros(design.loss_model.shape[0])
-        if "loss" in trace:  # the scores of a run are those of the losses that it has shown
+        if "loss" in trace:  # scores of a run depend on its simulated losses
             log_loss = trace["loss"]["fn"].given(design.log_loss).sample(noise_of_losses)
             design = replace(design, log_loss=log_loss, loss_observed=seen)
             trace = handlers.trace(handlers.seed(at_draw(law, draw, position), effects)).get_trace(

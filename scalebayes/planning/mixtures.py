@@ -1,4 +1,4 @@
-"""best_mixture: which mixture of training data a fit holds for the best, and how sure it is of that."""
+"""best_mixture: the posterior of the best mixture of training data at a budget."""
 
 from __future__ import annotations
 
@@ -27,25 +27,23 @@ if TYPE_CHECKING:
     from scalebayes.model.law import Law
 
 STEPS = 600
-"""Steps of the descent from an even mixture."""
+"""Number of steps of the optimiser, which starts at an even mixture."""
 
-RATE = 0.1
-"""Step of the logits of the weights, which goes to zero along a cosine."""
+LEARNING_RATE = 0.1
+"""First step size on the logits of the weights; it falls to zero along a cosine."""
 
 
 @dataclass(frozen=True)
 class BestMixture:
-    """The posterior of the mixture that is best at a budget.
+    """The posterior of the best mixture at a budget.
 
     Attributes:
-        weights: One row a source: source, mean, median, sd, and lower_p and upper_p in percent for each
-            probability: a credible interval of the weight.
-        draws: The best mixture at each posterior draw, dims (draw, source). Draws belong together: each
-            sums to one, and regions of several weights follow from them.
-        value: What that mixture is expected to reach at the same draw, the score or the weighted loss,
-            dim (draw,).
-        gap: By how much at most a better mixture could change that value, a bound that holds where
-            the aim is convex in the weights, as weighted losses are; dim (draw,).
+        weights: One row per source: source, and mean, median, sd, lower_p and upper_p (p in percent) of its
+            weight, in [0, 1].
+        draws: The best mixture at each posterior draw, dims (draw, source); each draw sums to one.
+        value: The expected score, or weighted sum of losses, of the best mixture at the same draw, dim (draw,).
+        gap: Upper bound on the improvement that another mixture could bring at the same draw, dim (draw,). It
+            holds if the objective is convex in the weights, as weighted losses are.
     """
 
     weights: pd.DataFrame
@@ -67,11 +65,11 @@ def best_mixture(
     covariates: Mapping[str, float | str] | None = None,
     seed: int = 0,
 ) -> BestMixture:
-    """Find the mixture of sources that maximises a benchmark, or minimises a weighted loss.
+    """Find the mixture of training data that maximises a score, or minimises a weighted sum of losses.
 
-    At each posterior draw the best mixture is found by descent from an even one. It may lie far from
-    all mixtures that were tried; then it rests on the form of the law, and the interval is only that
-    of its parameters.
+    The best mixture is found at each posterior draw by gradient descent (Adam) from an even mixture. If it is
+    far from all mixtures in the data, it is an extrapolation: its intervals cover uncertainty in the parameters
+    of the law, but not in its form.
 
     Args:
         fit: A fit of a law with mixtures, such as `FlpM`.
@@ -79,22 +77,36 @@ def best_mixture(
         params: Its parameters N, a count.
         tokens: Its training tokens D, a count.
         benchmark: The benchmark to maximise.
-        losses: Domain -> weight, the losses of which to minimise the weighted sum; give this or a
+        losses: Domain -> positive weight; the weighted sum of these losses is minimised. Give either losses or a
             benchmark.
-        draws: How many posterior draws to use at most, evenly spaced.
-        prob: Probabilities of the credible intervals of weights.
-        covariates: Covariates of the model, by name; those left out are those of the family's largest model.
+        draws: Largest number of posterior draws to use; they are evenly spaced.
+        prob: Probabilities of the credible intervals of weights, in (0, 1).
+        covariates: Covariates of the model, by name; by default those of the family's largest model.
         seed: Seed of the effects of a new family.
 
+    Returns:
+        The best mixture, with its draws.
+
     Raises:
-        ValueError: If the fit knows no mixtures, or a name is unknown, or the aim is not one.
+        ValueError: If the law has no mixtures, a name is unknown, a weight is not positive, or not exactly one of
+            benchmark and losses is given.
+
+    References:
+        Kingma and Ba, Adam: a method for stochastic optimization, 2015. https://arxiv.org/abs/1412.6980
+
+    Example:
+        >>> fit = sb.load("flp_m.nc")  # doctest: +SKIP
+        >>> best = sb.best_mixture(
+        ...     fit, family="mine", params=1e9, tokens=25e9, losses={"pile_cc": 1.0}
+        ... )  # doctest: +SKIP
+        >>> best.weights[["source", "median"]]  # doctest: +SKIP
     """
     sources = fit.design.labels("source")
     if not any("source" in dims for dims in fit.law.dims.values()):
         raise ValueError(
             f"best_mixture needs a law with mixtures, such as FlpM, but the law is {type(fit.law).__name__}"
         )
-    aim = _aim(fit, benchmark, losses)
+    aim = _objective(fit, benchmark, losses)
     even = pd.DataFrame({"model": "mixture", "source": sources, "weight": 1 / len(sources)})
     model = pd.DataFrame(
         {"model": ["mixture"], "family": family, "params": params, "tokens": tokens}
@@ -125,8 +137,8 @@ def best_mixture(
     )
 
 
-def _aim(fit: Fit, benchmark: str | None, losses: Mapping[str, float] | None) -> np.ndarray:
-    """Weights of what is to be maximised or minimised, over benchmarks or domains."""
+def _objective(fit: Fit, benchmark: str | None, losses: Mapping[str, float] | None) -> np.ndarray:
+    """Weights of the objective over benchmarks or domains, shape (benchmark,) or (domain,)."""
     if (benchmark is None) == (not losses):
         raise ValueError("give either a benchmark to maximise, or weights of losses to minimise")
     wanted = {benchmark: 1.0} if benchmark is not None else dict(losses or {})
@@ -134,13 +146,13 @@ def _aim(fit: Fit, benchmark: str | None, losses: Mapping[str, float] | None) ->
     known = fit.design.labels(dim)
     check_known(dim, wanted, known)
     if not all(np.isfinite(w) and w > 0 for w in wanted.values()):
-        raise ValueError(f"weights of losses must be positive, but are {wanted}")
+        raise ValueError(f"weights of losses must be positive and finite, but are {wanted}")
     return np.array([wanted.get(name, 0.0) for name in known])
 
 
 @compiled(2)
 def _optimiser(law: Law, of_scores: bool) -> Callable[..., Any]:
-    """Compiled: one posterior draw to its best mixture, the value there and the gap."""
+    """Compiled: from a posterior draw to the best mixture, its value and its gap."""
 
     def one(
         draw: dict[str, Any], key: Any, design: Any, position: dict[str, Any], aim: Any
@@ -154,7 +166,9 @@ def _optimiser(law: Law, of_scores: bool) -> Callable[..., Any]:
             return jnp.exp(trace["loss"]["fn"].mean[0]) @ aim
 
         gradient = jax.grad(lambda z: cost(jax.nn.softmax(z)))
-        adam = Adam(lambda i: RATE * (1 + jnp.cos(jnp.pi * i / STEPS)) / 2, b2=0.99, eps=1e-10)
+        adam = Adam(
+            lambda i: LEARNING_RATE * (1 + jnp.cos(jnp.pi * i / STEPS)) / 2, b2=0.99, eps=1e-10
+        )
 
         def step(i: Any, state: Any) -> Any:
             return adam.update(gradient(adam.get_params(state)), state)

@@ -1,4 +1,4 @@
-"""Questions asked before training: will a model reach its targets, and which of two models wins."""
+"""Probabilities that planned models reach target scores, and that one model scores higher than another."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scalebayes.data.compute import training_flops
 from scalebayes.data.observations import Observations
 from scalebayes.data.schema import quoted
 from scalebayes.inference.posterior import Fitted
-from scalebayes.planning.candidates import MAX_DRAWS, planned
+from scalebayes.planning.candidates import MAX_DRAWS, planned_models
 from scalebayes.prediction.designs import design_of_models, observations_of
 from scalebayes.prediction.new_levels import check_known
 from scalebayes.prediction.pointwise import at_cells
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from scalebayes.prediction.predictive import Kind
 
 ALL = "all"
-"""Name of the row that is about all benchmarks at once."""
+"""Name of the row on all benchmarks together."""
 
 
 def target_probability(
@@ -36,24 +36,34 @@ def target_probability(
     new_families: Sequence[str] = (),
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Probability that planned models reach their targets, each on its own and all at once.
+    """Probability that planned models reach each target score, and all of them at once.
 
-    Scores of one model err together, so that the probability of all targets is not the product of the others.
+    Prediction errors of one model are correlated over benchmarks, so the probability of reaching all targets is
+    not the product of the single ones.
 
     Args:
         fit: The fit, or an average of fits.
         models: The planned models, as `predict` takes them.
-        targets: Benchmark -> score in (0, 1] to be reached.
-        kind: `score`, the score that an evaluation will show, or `mean`, what the law expects.
+        targets: Benchmark -> target score in (0, 1].
+        kind: `score` for a measured score, with evaluation noise, or `mean` for the expected score.
         new_families: As in `predict`.
-        seed: Seed of what is drawn.
+        seed: Seed of the predictive draws.
 
     Returns:
-        One row a model and target: model, family, benchmark, target, probability; and for each model a
-        row `all` (its target is NaN) with the probability that all are reached.
+        One row per model and target: model, family, benchmark, target, probability. The last row of each model has
+        the benchmark `all`, a target NaN, and the probability that all targets are reached.
 
     Raises:
-        ValueError: If a benchmark is unknown, a target is no score, or as for `predict`.
+        ValueError: If a benchmark is unknown, a target is not in (0, 1], or as for `predict`.
+
+    Example:
+        >>> import pandas as pd
+        >>> models = pd.DataFrame({"model": ["f0-70b"], "family": "f0", "params": 70e9, "tokens": 2e12})
+        >>> table = sb.target_probability(fit, models, {"mmlu": 0.7, "arc": 0.6})
+        >>> table["benchmark"].tolist()
+        ['mmlu', 'arc', 'all']
+        >>> bool(table["probability"].iloc[2] <= table["probability"].min() + 1e-9)
+        True
     """
     inputs = observations_of(fit, models)
     each = _probabilities(fit, inputs, targets, kind, new_families, seed)
@@ -81,29 +91,37 @@ def target_map(
     covariates: Mapping[str, float | str] | None = None,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Probability that a family's model reaches all targets, at each size and token count.
+    """Probability that a model of a family reaches all targets, on a grid of sizes and token counts.
 
     Args:
         fit: The fit, or an average of fits.
         family: The family, known or new.
-        targets: Benchmark -> score in (0, 1] to be reached.
-        params: Sizes N, counts.
-        tokens: Token counts D.
+        targets: Benchmark -> target score in (0, 1].
+        params: Sizes N, counts, shape (size,).
+        tokens: Training tokens D, counts, shape (token_count,).
         kind: As in `target_probability`.
         new_families: As in `predict`.
-        covariates: Covariates of the model, by name; those left out are those of the family's largest model.
-        seed: Seed of what is drawn.
+        covariates: Covariates of the model, by name; by default those of the family's largest model.
+        seed: Seed of the predictive draws.
 
     Returns:
-        One row a size and token count: params, tokens, flops, probability; `attrs["draws"]` is the number of
-        posterior draws behind it.
+        One row per size and token count: params, tokens, flops, probability. `attrs["draws"]` is the number of
+        posterior draws.
 
     Raises:
         ValueError: As for `target_probability`.
+
+    Example:
+        >>> grid = sb.target_map(fit, "f0", {"mmlu": 0.7}, params=[7e9, 70e9], tokens=[1e12, 2e12])
+        >>> grid[["params", "tokens"]].to_numpy().tolist()[1]
+        [7000000000.0, 2000000000000.0]
+        >>> ax = sb.plots.target_map(grid)  # doctest: +SKIP
     """
     n, d = (v.ravel() for v in np.meshgrid(np.asarray(params), np.asarray(tokens), indexing="ij"))
     fit = fit.thinned(MAX_DRAWS)
-    probability = reached(fit, family, targets, n, d, kind, new_families, seed, covariates)
+    probability = joint_probability(
+        fit, family, targets, n, d, kind, new_families, seed, covariates
+    )
     table = pd.DataFrame({"params": n, "tokens": d, "flops": training_flops(n, d)}).assign(
         probability=probability
     )
@@ -119,26 +137,40 @@ def beats(
     new_families: Sequence[str] = (),
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Probability that one model scores higher than another, for each pair in the order given.
+    """Probability that one model scores higher than another, for each pair of models.
+
+    Both scores are drawn jointly, so the shared uncertainty of the law cancels. A tie counts one half.
 
     Args:
         fit: The fit, or an average of fits.
-        models: The models, as `predict` takes them, known ones and planned ones.
+        models: At least two models, known or planned, as `predict` takes them.
         kind: As in `predict`.
         new_families: As in `predict`.
-        seed: Seed of the draws.
+        seed: Seed of the predictive draws.
 
     Returns:
-        One row a pair and benchmark: model, rival, benchmark, probability that the model beats the rival, and
-        difference, lower_90 and upper_90 of the score; and for each pair a row `all`, of the mean over benchmarks.
+        One row per pair and benchmark: model, rival, benchmark, probability that the model scores higher than the
+        rival, and the median (difference) and 90% interval (lower_90, upper_90) of the difference of their scores.
+        The last row of each pair has the benchmark `all`, the mean over benchmarks.
 
     Raises:
         ValueError: If there are fewer than two models, or as for `predict`.
+
+    Example:
+        >>> import pandas as pd
+        >>> models = pd.DataFrame(
+        ...     {"model": ["a", "b"], "family": ["f0", "f1"], "params": [70e9, 30e9], "tokens": 2e12}
+        ... )
+        >>> table = sb.beats(fit, models)
+        >>> table[["model", "rival", "benchmark"]].to_numpy().tolist()[-1]
+        ['a', 'b', 'all']
     """
     draws = predictive_draws(fit, models, kind=kind, new_families=new_families, seed=seed)["score"]
     names = [str(m) for m in draws["model"].values]
     if len(names) < 2:
-        raise ValueError(f"a contest needs at least two models, got {quoted(names)}")
+        raise ValueError(
+            f"a comparison needs at least two models, got {quoted(names)}: add another"
+        )
     labels = [*draws["benchmark"].values, ALL]
     values = draws.to_numpy().reshape(-1, len(names), len(labels) - 1)
     values = np.concatenate([values, values.mean(axis=2, keepdims=True)], axis=2)
@@ -158,7 +190,7 @@ def beats(
     return pd.DataFrame(rows, columns=columns)
 
 
-def reached(
+def joint_probability(
     fit: Fitted,
     family: str,
     targets: Mapping[str, float],
@@ -169,8 +201,8 @@ def reached(
     seed: int,
     covariates: Mapping[str, float | str] | None = None,
 ) -> np.ndarray:
-    """Probability of reaching all targets, shape (model,)."""
-    models = planned(fit, family, params, tokens, covariates)
+    """Probability that models of a family reach all targets, shape (model,)."""
+    models = planned_models(fit, family, params, tokens, covariates)
     return _probabilities(fit, models, targets, kind, new_families, seed)[:, -1]
 
 
@@ -184,8 +216,8 @@ def _probabilities(
 ) -> np.ndarray:
     """Probability of reaching each target and all of them, shape (model, target + 1).
 
-    Given a draw of the parameters, and of what the scores of a model share, the probability is known; only
-    over these draws is it averaged.
+    The probability given a posterior draw, and given the error that scores of one model share, has a closed form.
+    It is averaged over these draws.
     """
     if kind not in ("score", "mean"):
         raise ValueError(f"kind must be 'score' or 'mean', but is {kind!r}")

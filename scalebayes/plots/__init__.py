@@ -1,4 +1,4 @@
-"""Pictures, one file a question; they receive tables only, and start no backend when imported."""
+"""Plots of tables. Importing them does not import pyplot, so a backend can still be chosen."""
 
 from scalebayes.plots.calibration import calibration
 from scalebayes.plots.curves import curves, two_steps

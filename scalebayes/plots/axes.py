@@ -1,4 +1,4 @@
-"""Logarithmic axes of counts, with a few labels that one can read: 7B, 70B, 2T; 1e22."""
+"""Logarithmic axes of counts with short labels: 7B, 70B, 2T, 1e22."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def short(value: float) -> str:
-    """A count in a few signs: 560M, 7B, 2T, 1e22."""
+    """A count as a short label: 560M, 7B, 2T, 1e22."""
     if value >= 1e16:
         return f"{value:.0e}".replace("e+", "e")
     for size, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
@@ -22,7 +22,7 @@ def short(value: float) -> str:
 
 
 def log_axis(ax: Axes, which: Literal["x", "y"], values: pd.Series) -> None:
-    """Make an axis logarithmic, with labels that suit the range of the values."""
+    """Make an axis logarithmic, with labels chosen for the range of the values."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     decades = np.log10(values.max() / values.min())

@@ -1,4 +1,4 @@
-"""Do intervals hold what they promise, and how far away? Coverage, PIT and its ECDF, CRPS by distance."""
+"""Calibration of held-out predictions: coverage, PIT and its ECDF, and CRPS by group."""
 
 from __future__ import annotations
 
@@ -15,25 +15,35 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-BINS = 10
+N_BINS = 10
+"""Number of bins of the histogram of PIT values."""
 
 
 def calibration(
     scores: pd.DataFrame, coverage: pd.DataFrame, ecdf: pd.DataFrame, groups: pd.DataFrame
 ) -> Figure:
-    """Draw how predictions of held-out scores came out.
+    """Draw the calibration of predictions of held-out scores.
 
     Args:
-        scores: What `scoring.scores` gives, for its column pit.
-        coverage: What `scoring.coverage` gives.
-        ecdf: What `scoring.pit_ecdf` gives.
-        groups: What `scoring.calibration` gives, by distance or another column, which comes first.
+        scores: Table of `scoring.scores`, with columns pit, fold and model.
+        coverage: Table of `scoring.coverage`.
+        ecdf: Table of `scoring.pit_ecdf`.
+        groups: Table of `scoring.calibration`, by distance or another column.
 
     Returns:
-        The figure, of four panels, with a caption that says what is drawn.
+        The figure, with four panels and a caption.
 
     Raises:
-        ValueError: A table has no rows.
+        ValueError: If a table has no rows.
+
+    References:
+        Gneiting, Balabdaoui and Raftery, Probabilistic forecasts, calibration and sharpness, 2007.
+        https://doi.org/10.1111/j.1467-9868.2007.00587.x
+
+    Example:
+        >>> held, scoring = sb.held_out(fit), sb.scoring  # doctest: +SKIP
+        >>> tables = scoring.scores(held), scoring.coverage(held), scoring.pit_ecdf(held)  # doctest: +SKIP
+        >>> figure = sb.plots.calibration(*tables, scoring.calibration(held))  # doctest: +SKIP
     """
     import matplotlib.pyplot as plt
 
@@ -49,8 +59,8 @@ def calibration(
     one.set(xlabel="probability of the interval", ylabel="share of scores inside", title="Coverage")
     one.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
 
-    two.hist(scores["pit"], np.linspace(0, 1, BINS + 1), color=BAR, edgecolor="white")
-    two.axhline(len(scores) / BINS, color="0.5", linewidth=0.8)
+    two.hist(scores["pit"], np.linspace(0, 1, N_BINS + 1), color=BAR, edgecolor="white")
+    two.axhline(len(scores) / N_BINS, color="0.5", linewidth=0.8)
     two.set(xlabel="probability of a smaller score", ylabel="scores", xlim=(0, 1))
     two.yaxis.get_major_locator().set_params(integer=True)
     two.set_title("PIT: flat if calibrated")
@@ -80,10 +90,10 @@ def calibration(
         ax.tick_params(labelsize="small")
     n_model = scores.groupby(["fold", "model"]).ngroups
     figure.supxlabel(
-        f"{plural(len(scores), 'held-out score')} of {plural(n_model, 'model')}. Grey: holds the whole "
+        f"{plural(len(scores), 'held-out score')} of {plural(n_model, 'model')}. Grey: contains the whole "
         "curve of independent calibrated scores with probability 0.95.\nECDF above 0: scores fall below "
         "predictions; above on the left and below on the right: intervals are too narrow.\nAbove each "
-        "bar: share inside the 90% intervals, bold where it is not 85 to 95% and chance would hardly do it.\n"
+        "bar: share inside the 90% intervals, bold if outside 85 to 95% and unlikely by chance.\n"
         "Distance: decades of FLOPs past the family's largest seen model.",
         size="x-small",
     )
@@ -91,12 +101,12 @@ def calibration(
 
 
 def _line(curve: pd.DataFrame) -> dict[str, Any]:
-    """How a curve is drawn; where it has one point, as a dot."""
+    """Style of a curve; a single point is a dot."""
     dot = {"marker": "o", "clip_on": False} if len(curve) == 1 else {}
     return {"color": BAR, "linewidth": 1.8, **dot}
 
 
 def _off(share: float, n: int) -> bool:
-    """Whether a share inside 90% intervals is neither 85 to 95% nor likely by chance, for n of them."""
+    """Whether the share inside n 90% intervals is outside 85 to 95% and outside its 95% binomial interval."""
     low, high = binom.interval(0.95, n, 0.9)
     return not 0.85 <= share <= 0.95 and not low <= round(share * n) <= high

@@ -1,4 +1,4 @@
-"""How do scores and losses scale? Predictive bands of families along size, tokens or compute."""
+"""Predictive bands of families along size, tokens or compute, with measured values."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 
 from scalebayes.plots.axes import log_axis, short
-from scalebayes.plots.intervals import PALE, from_draws
+from scalebayes.plots.intervals import PALE_OPACITY, from_draws
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's palette; line styles and markers tell families apart without colour
+# Okabe and Ito's palette; line styles and markers distinguish families without colour
 STYLES = (
     ("#0072B2", "-", "o"),
     ("#D55E00", "--", "s"),
@@ -25,14 +25,14 @@ STYLES = (
     ("#000000", (0, (8, 2)), "X"),
 )
 AXIS = {"params": "parameters", "tokens": "training tokens", "flops": "training FLOPs"}
-KEPT = {"tokens": "tokens", "params": "parameters", "ratio": "tokens per parameter"}
-"""What stays the same along a curve."""
+CONSTANT = {"tokens": "tokens", "params": "parameters", "ratio": "tokens per parameter"}
+"""What is constant along a curve."""
 
 AXIS_OF = {"tokens": "params", "params": "tokens", "ratio": "flops"}
-"""What changes along it."""
+"""What varies along a curve with that constant."""
 
-FAR = 2.0
-"""Measured models are pale where they are off what the curve keeps by more than this factor."""
+MAX_RATIO_TO_CURVE = 2.0
+"""Largest ratio of a measured model's constant (such as its tokens) to that of the curve; beyond, it is pale."""
 
 NEEDED = ("family", "median", "lower_50", "upper_50", "lower_90", "upper_90")
 
@@ -43,19 +43,22 @@ def curves(
     *,
     columns: int = 3,
 ) -> Figure:
-    """Draw predictive bands along a curve and what was measured, one panel a benchmark or domain.
+    """Draw predictive bands along size, tokens or compute, with one panel per benchmark or domain.
 
     Args:
-        table: Rows as from `trajectory`, with intervals of 50 and 90%, of at most six families.
-        points: Rows as from `measured`, of which those of the same families and panels are drawn;
-            by default none.
-        columns: Panels side by side.
+        table: Table of `trajectory`, with intervals of 50 and 90%, of at most six families.
+        points: Table of `measured`; rows of the same families and panels are drawn. By default none.
+        columns: Largest number of panels in a row.
 
     Returns:
-        The figure, with a caption that says what is drawn.
+        The figure, with a caption.
 
     Raises:
-        ValueError: The table has no rows, lacks a column, or has too many families.
+        ValueError: If the table has no rows, lacks a column, or has more than six families.
+
+    Example:
+        >>> table = sb.trajectory(fit, ["f0", "f1"], along="flops", points=5)  # doctest: +SKIP
+        >>> figure = sb.plots.curves(table, sb.measured(fit))  # doctest: +SKIP
     """
     import matplotlib.pyplot as plt
 
@@ -82,7 +85,7 @@ def curves(
         ax.tick_params(axis="x", labelbottom=True)  # also where the last row ends before it
     for ax in axes[:, 0]:
         ax.set_ylabel(_quantity(table, of, points), size="small")
-    unknown = f"Not drawn: {left_out} of models whose training tokens are not known."
+    unknown = f"Not drawn: {left_out} of models with unknown training tokens."
     _finish(figure, table, points, AXIS[x], unknown if left_out else "")
     return figure
 
@@ -93,19 +96,23 @@ def two_steps(
     chained: pd.DataFrame,
     points: pd.DataFrame | None = None,
 ) -> Figure:
-    """Draw the two steps of a law of losses for one benchmark, and both in a row.
+    """Draw the two steps of a law with losses for one benchmark, and their composition.
 
     Args:
-        loss: Loss along compute, and the others, as from `trajectories.two_steps`.
+        loss: Loss along compute; this and the next two are the tables of `two_steps`.
         accuracy: Score along the loss.
         chained: Score along compute.
-        points: What was measured; by default nothing is drawn.
+        points: Table of `measured`; by default none.
 
     Returns:
-        The figure, of three panels, with a caption that says what is drawn.
+        The figure, with three panels and a caption.
 
     Raises:
         ValueError: As for `curves`.
+
+    Example:
+        >>> ladder = sb.load("ladder.nc")  # doctest: +SKIP
+        >>> figure = sb.plots.two_steps(*sb.two_steps(ladder, "mmlu"))  # doctest: +SKIP
     """
     import matplotlib.pyplot as plt
 
@@ -130,7 +137,7 @@ def two_steps(
         ax.set_ylabel(f"{_quantity(chained, 'score', points)} on {benchmark}", size="small")
     _finish(
         figure, loss, points, "",
-        "Step 2 is at given losses; both in a row carry the uncertainty of step 1 along.",
+        "Step 2 is at given losses; both in a row include the uncertainty of step 1.",
     )  # fmt: skip
     return figure
 
@@ -144,8 +151,8 @@ def _check(table: pd.DataFrame, *columns: str) -> None:
         raise ValueError("expected a table with at least one point, but it has no rows")
     if (n := table["family"].nunique()) > len(STYLES):
         raise ValueError(
-            f"expected at most {len(STYLES)} families, which lines can tell apart, but got {n}: "
-            "draw some of them"
+            f"expected at most {len(STYLES)} families, one per line style, but got {n}: "
+            "leave some out"
         )
 
 
@@ -154,7 +161,7 @@ def _styles(table: pd.DataFrame) -> dict[str, tuple[str, Any, str]]:
 
 
 def _draw(ax: Axes, table: pd.DataFrame, points: pd.DataFrame | None, x: str, y: str) -> int:
-    """Bands, and points over them; returns how many points have no place on the axis."""
+    """Draw bands and points; returns the number of points with an unknown position on the axis."""
     left_out = 0
     for family, (colour, line, marker) in _styles(table).items():
         rows = table[table["family"] == family].sort_values(x)
@@ -172,7 +179,7 @@ def _draw(ax: Axes, table: pd.DataFrame, points: pd.DataFrame | None, x: str, y:
             at = own[(own["held_out"] == hidden) & (_pale(own, rows) == pale) & own[x].notna()]
             ax.scatter(
                 at[x], at[y], 48 if hidden else 18, marker=marker, zorder=3 if pale else 4,
-                facecolor="white" if hidden else colour, alpha=PALE if pale else 1.0,
+                facecolor="white" if hidden else colour, alpha=PALE_OPACITY if pale else 1.0,
                 edgecolor=colour if hidden else "white", linewidth=1.5 if hidden else 0.4,
             )  # fmt: skip
     ax.grid(color="0.9", linewidth=0.6)
@@ -183,14 +190,14 @@ def _draw(ax: Axes, table: pd.DataFrame, points: pd.DataFrame | None, x: str, y:
 
 
 def _quantity(table: pd.DataFrame, of: str, points: pd.DataFrame | None) -> str:
-    """What the bands are of, with the unit of a loss where it is known."""
+    """The quantity of the bands, with the unit of a loss if known."""
     units = set() if points is None or of != "loss" else set(points["unit"].dropna())
     unit = f" ({units.pop()})" if len(units) == 1 else ""
     return f"{'expected ' if table.attrs.get('kind') == 'mean' else ''}{of}{unit}"
 
 
 def _fixed(rows: pd.DataFrame) -> str:
-    """What stays the same along the curve of a family: a key of `KEPT`."""
+    """What is constant along the curve of a family: a key of `CONSTANT`."""
     for name in ("tokens", "params"):
         if rows[name].nunique(dropna=False) == 1:
             return name
@@ -202,25 +209,25 @@ def _value(rows: pd.DataFrame, fixed: str) -> pd.Series:
 
 
 def _same(rows: pd.DataFrame) -> str:
-    """What stays the same along the curve of a family, in words."""
+    """What is constant along the curve of a family, in words."""
     fixed = _fixed(rows)
     value = _value(rows, fixed).iloc[0]
-    return f"{'unknown' if np.isnan(value) else short(value)} {KEPT[fixed]}"
+    return f"{'unknown' if np.isnan(value) else short(value)} {CONSTANT[fixed]}"
 
 
 def _pale(points: pd.DataFrame, rows: pd.DataFrame) -> pd.Series:
-    """Which models are far from what stays the same along a curve; none where the curve is of losses."""
+    """Whether the constant of a model is far from that of a curve; never for a curve along losses."""
     if "params" not in rows:
         return pd.Series(False, points.index)
     fixed = _fixed(rows)
     ratio = _value(points, fixed) / _value(rows, fixed).iloc[0]
-    return (ratio > FAR) | (ratio < 1 / FAR)
+    return (ratio > MAX_RATIO_TO_CURVE) | (ratio < 1 / MAX_RATIO_TO_CURVE)
 
 
 def _finish(
     figure: Figure, table: pd.DataFrame, points: pd.DataFrame | None, axis: str, more: str
 ) -> None:
-    """The legend above, the caption below."""
+    """Add the legend above and the caption below."""
     from matplotlib.lines import Line2D
 
     handles = []
@@ -237,6 +244,6 @@ def _finish(
     if points is not None:
         lines += [
             "Small and filled: measured, seen by the fit. Large and open: held out.",
-            f"Pale: {KEPT[_fixed(rows)]} more than a factor of {FAR:g} off the curve's.",
+            f"Pale: {CONSTANT[_fixed(rows)]} more than a factor of {MAX_RATIO_TO_CURVE:g} off the curve's.",
         ]
     figure.supxlabel("\n".join(line for line in (*lines, more) if line), size="small")

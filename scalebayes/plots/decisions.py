@@ -1,4 +1,4 @@
-"""Which size, which budget? Chances of a target over size and tokens, and the price of an allocation."""
+"""Probability of targets over size and tokens, and prices of allocations."""
 
 from __future__ import annotations
 
@@ -25,15 +25,25 @@ def target_map(table: pd.DataFrame, ax: Axes | None = None, *, title: str = "") 
     """Draw the probability of reaching targets over size and tokens, with lines of equal FLOPs.
 
     Args:
-        table: What `plan.target_map` gives: params, tokens and probability on a full grid.
-        ax: Where to draw; by default a new figure.
-        title: A line above, such as the family and its targets.
+        table: Table of `target_map`: params, tokens and probability on a full grid.
+        ax: Axes to draw on; by default those of a new figure.
+        title: Title, such as the family and its targets.
 
     Returns:
-        The axes, with a caption under them.
+        The axes, with a caption.
 
     Raises:
-        ValueError: If the table is no full grid of two sizes and token counts at least.
+        ValueError: If the table is not a full grid of at least two sizes and two token counts.
+
+    Example:
+        >>> import pandas as pd
+        >>> grid = pd.DataFrame(
+        ...     [(n, d, n / (n + 1e10)) for n in (1e9, 1e10, 1e11) for d in (1e12, 4e12)],
+        ...     columns=["params", "tokens", "probability"],
+        ... )
+        >>> ax = sb.plots.target_map(grid, title="a family")
+        >>> ax.get_title()
+        'a family'
     """
     import matplotlib.pyplot as plt
 
@@ -50,12 +60,12 @@ def target_map(table: pd.DataFrame, ax: Axes | None = None, *, title: str = "") 
     low, high = grid.to_numpy().min(), grid.to_numpy().max()
     if levels := [p for p in LEVELS if low < p < high]:
         ax.contour(n, d, grid, levels, colors=TICK, linewidths=1.1)
-    # named on one row, in the midst of the picture, where that row crosses them
+    # labels lie on one row near the middle, where it crosses the lines
     row = int(0.65 * len(d))
     along = np.maximum.accumulate(grid.to_numpy()[row])
     for level in (p for p in levels if along[0] < p < along[-1]):
         at = np.exp(np.interp(level, along, np.log(n)))
-        _name(ax, f"{level:.0%}", (at, d[row]), TICK)
+        _label(ax, f"{level:.0%}", (at, d[row]), TICK)
     ax.figure.colorbar(shades, ax=ax, label="probability", ticks=[0, 0.2, 0.4, 0.6, 0.8, 1.0])
     ax.set(xlim=(n[0], n[-1]), ylim=(d[0], d[-1]))
     for power in range(
@@ -65,10 +75,10 @@ def target_map(table: pd.DataFrame, ax: Axes | None = None, *, title: str = "") 
         flops = 10.0**power
         same = training_tokens(flops, n)
         ax.plot(n, same, color=OUTSIDE, linewidth=0.8, linestyle="--", zorder=3)
-        # labelled where it leaves the picture, at the bottom or on the right
+        # the label is where the line leaves the axes, at the bottom or on the right
         at = training_tokens(flops, d[0])
         end = (at, d[0]) if at < n[-1] else (n[-1], same[-1])
-        _name(ax, f"1e{power}", end, OUTSIDE, offset=(-3, 4), ha="right", va="bottom")
+        _label(ax, f"1e{power}", end, OUTSIDE, offset=(-3, 4), ha="right", va="bottom")
     log_axis(ax, "x", table["params"])
     log_axis(ax, "y", table["tokens"])
     ax.set_ylabel("training tokens")
@@ -79,7 +89,7 @@ def target_map(table: pd.DataFrame, ax: Axes | None = None, *, title: str = "") 
     return ax
 
 
-def _name(
+def _label(
     ax: Axes,
     text: str,
     at: tuple[float, float],
@@ -88,7 +98,7 @@ def _name(
     ha: str = "center",
     va: str = "center",
 ) -> None:
-    """Write the name of a line on it."""
+    """Label a line."""
     ax.annotate(
         text, at, offset, textcoords="offset points", ha=ha, va=va, size=7, color=colour,
         bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.8},
@@ -102,19 +112,23 @@ def allocation(
     *,
     of: str = "score",
 ) -> Sequence[Axes]:
-    """Draw what is expected of each size at a budget, what it costs to be off, and where the optimum lies.
+    """Draw the expected value of each size at a budget, its price, and the interval of the optimum.
 
     Args:
         prices: `Allocation.prices`, with intervals of 90%.
         region: `Allocation.region`, with intervals of 50 and 90%.
-        axes: Two axes; by default a new figure.
-        of: What is maximised, or minimised, as the axis names it.
+        axes: Two axes; by default those of a new figure.
+        of: Name of the quantity that is maximised or minimised.
 
     Returns:
-        The two axes, with a caption under the first.
+        The two axes, with a caption under the second.
 
     Raises:
         ValueError: If a table has no rows.
+
+    Example:
+        >>> found = sb.allocate(fit, "f0", [1e22, 1e23])  # doctest: +SKIP
+        >>> axes = sb.plots.allocation(found.prices, found.region)  # doctest: +SKIP
     """
     import matplotlib.pyplot as plt
 
@@ -168,8 +182,8 @@ def allocation(
     bottom.set_yticks([tick for tick in bottom.get_yticks() if 0 <= tick <= highest])
     log_axis(bottom, "x", prices["params"])
     bottom.set_xlabel(
-        "parameters, at 6 N D = the budget\nPrice: how much less than the best size would reach; line: expected, "
-        "band: 90%.\nBars: where the best size lies, 50 and 90% intervals, and median"
+        "parameters, at 6 N D = the budget\nPrice: shortfall from the best size; line: expected, "
+        "band: 90% interval.\nBars: 50 and 90% intervals and median of the best size"
         f"{from_draws(prices)}.",
         size="small",
     )

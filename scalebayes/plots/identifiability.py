@@ -1,4 +1,4 @@
-"""What do the data identify? Posterior beside prior, and the direction that the data leave open."""
+"""Posterior and prior of groups of parameters, and the least identified direction."""
 
 from __future__ import annotations
 
@@ -24,31 +24,37 @@ LOOKS = {
 }
 """Colour and marker of a verdict, of Okabe and Ito's palette."""
 
-BAD = ("prior-driven", "prior conflict")
+BOLD_VERDICTS = ("prior-driven", "prior conflict")
 
-MOST = 9
-"""So many parameters of a group are drawn, spread evenly from the least contracted to the most."""
+MAX_DRAWN = 9
+"""Largest number of parameters drawn per group, evenly spaced from the least to the most contracted."""
 
-REACH = 4.0
-"""How far the axis goes, in standard deviations of the prior; what lies beyond is drawn at its end."""
+MAX_SD = 4.0
+"""End of the axis in standard deviations of the prior; values beyond are drawn at the end."""
 
 
 def prior_posterior(
     groups: pd.DataFrame, elements: pd.DataFrame, *, n_draws: int, ax: Axes | None = None
 ) -> Axes:
-    """Draw the posterior of every group of parameters beside its prior.
+    """Draw the posterior and the prior of each group of parameters.
 
     Args:
-        groups: The groups of `identifiability`, or some of them.
-        elements: Its elements.
-        n_draws: Number of draws behind them.
-        ax: Where to draw; by default a new figure of fitting height.
+        groups: `Identifiability.groups`, or some of its rows.
+        elements: `Identifiability.elements`.
+        n_draws: Number of posterior draws, for the caption.
+        ax: Axes to draw on; by default those of a new figure.
 
     Returns:
-        The axes, with a caption under them that says what is drawn.
+        The axes, with a caption.
 
     Raises:
-        ValueError: The table of groups has no rows.
+        ValueError: If the table of groups has no rows.
+
+    Example:
+        >>> found = sb.identifiability(fit)  # doctest: +SKIP
+        >>> ax = sb.plots.prior_posterior(
+        ...     found.groups, found.elements, n_draws=found.n_draws
+        ... )  # doctest: +SKIP
     """
     import matplotlib.pyplot as plt
     from matplotlib.lines import Line2D
@@ -60,17 +66,19 @@ def prior_posterior(
         ax = plt.subplots(figsize=size, layout="constrained")[1]
     for at, group in enumerate(groups.to_dict("records")):
         rows = elements[elements["group"] == group["group"]].sort_values("contraction")
-        chosen = rows.iloc[np.linspace(0, len(rows) - 1, min(len(rows), MOST)).round().astype(int)]
-        _draw(ax, chosen, at + (np.arange(len(chosen)) - (len(chosen) - 1) / 2) * 0.66 / MOST)
+        chosen = rows.iloc[
+            np.linspace(0, len(rows) - 1, min(len(rows), MAX_DRAWN)).round().astype(int)
+        ]
+        _draw(ax, chosen, at + (np.arange(len(chosen)) - (len(chosen) - 1) / 2) * 0.66 / MAX_DRAWN)
         ax.annotate(
             _figures(group), (1.0, at), (4, 0), ("axes fraction", "data"),
             textcoords="offset points", va="center", size="x-small",
-            weight="bold" if group["verdict"] in BAD else "normal",
+            weight="bold" if group["verdict"] in BOLD_VERDICTS else "normal",
         )  # fmt: skip
     names = groups["phrase"].str.cat(groups["group"], sep="  ")
     ax.set_yticks(range(len(groups)), names)
     ax.set_ylim(len(groups) - 0.4, -0.6)
-    ax.set_xlim(-REACH, REACH)
+    ax.set_xlim(-MAX_SD, MAX_SD)
     ax.grid(axis="x", color="0.9", linewidth=0.6)
     ax.set_axisbelow(True)
     ax.tick_params(axis="y", length=0, labelsize="x-small")
@@ -85,9 +93,9 @@ def prior_posterior(
     ax.set_xlabel(
         "standard deviations of the prior, from its mean\n"
         f"Grey: 90% interval of the prior. Coloured: 90% interval and median of the posterior, {n_draws} draws;\n"
-        f"of a group with more than {MOST} parameters, {MOST} from the least to the most contracted. "
-        "Triangles: beyond the axis.\nRight: contraction, the median and the least, and of which; bold where most "
-        "are prior-driven or in conflict.",
+        f"of a group with more than {MAX_DRAWN} parameters, {MAX_DRAWN} from the least to the most contracted. "
+        "Triangles: beyond the axis.\nRight: median contraction, smallest contraction and its parameter; bold if "
+        "most are prior-driven or in conflict.",
         size="x-small",
     )
     return ax
@@ -96,19 +104,25 @@ def prior_posterior(
 def open_direction(
     correlation: pd.DataFrame, weights: pd.DataFrame, block: str, *, n_draws: int
 ) -> Figure:
-    """Draw the correlations of a block of parameters, and the direction that the data tell least of.
+    """Draw the posterior correlations of a block of parameters, and its least identified direction.
 
     Args:
-        correlation: The correlation of `identifiability`.
-        weights: Its weights.
-        block: Which of its blocks, such as `benchmark mmlu`.
-        n_draws: Number of draws behind them.
+        correlation: `Identifiability.correlation`.
+        weights: `Identifiability.weights`.
+        block: A block of the weights, such as `benchmark mmlu`.
+        n_draws: Number of posterior draws, for the caption.
 
     Returns:
-        The figure, of two panels with the same rows, and a caption that says what is drawn.
+        The figure, with two panels and a caption.
 
     Raises:
-        ValueError: There is no such block.
+        ValueError: If there is no such block.
+
+    Example:
+        >>> found = sb.identifiability(fit)  # doctest: +SKIP
+        >>> figure = sb.plots.open_direction(
+        ...     found.correlation, found.weights, "benchmark mmlu", n_draws=found.n_draws
+        ... )  # doctest: +SKIP
     """
     import matplotlib.pyplot as plt
 
@@ -139,21 +153,21 @@ def open_direction(
     right.barh(range(n), moves, 0.6, color=[BAR if m > 0 else OUTSIDE for m in moves])
     right.axvline(0, color="0.5", linewidth=0.8)
     right.set(xlim=(-1.1, 1.1), xticks=[-1, 0, 1])
-    right.set_title("Least told direction", size="small")
+    right.set_title("Least identified direction", size="small")
     right.tick_params(axis="y", length=0)
     right.tick_params(axis="x", labelsize="x-small")
     right.spines[["top", "right", "left"]].set_visible(False)
     figure.suptitle(block, size="medium", weight="bold")
     figure.supxlabel(
-        f"Left: {n_draws} posterior draws; bold beyond 0.7, no figure below 0.1.\nRight: how parameters "
-        "move together where the data have\ncontracted the prior least, in standard deviations of priors.",
+        f"Left: {n_draws} posterior draws; bold beyond 0.7, not shown below 0.1.\nRight: the direction in "
+        "which the data contract the\nprior least, in standard deviations of priors.",
         size="x-small",
     )
     return figure
 
 
 def _figures(group: Mapping[Any, Any]) -> str:
-    """Contraction of a group in figures; nothing where it is not judged."""
+    """Contraction of a group as text; empty if it was not judged."""
     if np.isnan(group["contraction"]):
         return ""
     if group["elements"] == 1:
@@ -162,16 +176,16 @@ def _figures(group: Mapping[Any, Any]) -> str:
 
 
 def _draw(ax: Axes, rows: pd.DataFrame, at: np.ndarray) -> None:
-    """Intervals of some parameters at heights `at`."""
+    """Draw intervals of parameters at heights `at`."""
     low, high = rows["prior_lower"].median(), rows["prior_upper"].median()
     ax.barh(at.mean(), high - low, max(np.ptp(at) + 0.22, 0.4), low, color="0.87")
     for height, row in zip(at, rows.to_dict("records"), strict=True):
         colour, marker = LOOKS[row["verdict"]]
         middle, ends = row["posterior_median"], [row["posterior_lower"], row["posterior_upper"]]
-        ax.hlines(height, *np.clip(ends, -REACH, REACH), color=colour, linewidth=1.4)
-        if abs(middle) > REACH:
+        ax.hlines(height, *np.clip(ends, -MAX_SD, MAX_SD), color=colour, linewidth=1.4)
+        if abs(middle) > MAX_SD:
             marker = ">" if middle > 0 else "<"
         ax.scatter(
-            np.clip(middle, -REACH, REACH), height, 14, color=colour, marker=marker,
+            np.clip(middle, -MAX_SD, MAX_SD), height, 14, color=colour, marker=marker,
             edgecolor="white", linewidth=0.4, zorder=3, clip_on=False,
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Did the intervals hold what they promised? Predictive intervals beside the scores that came."""
+"""Predictive intervals and observed scores."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 By = Literal["model", "benchmark"]
 
-# Okabe and Ito's palette, told apart with any colour vision; shapes differ too, for print
+# Okabe and Ito's palette, for colour-blind readers; shapes differ too, for print
 BAR = "#0072B2"
 TICK = "#00283F"
 INSIDE = "#000000"
 OUTSIDE = "#D55E00"
-BELOW = 0.3
-"""How far below its interval a score is drawn, in rows, so that neither hides the other."""
+SCORE_OFFSET = 0.3
+"""Distance of a score below its interval, in rows."""
 
-PALE = 0.35
-"""Opacity of what cannot be compared: predictions without a score, models off a curve."""
+PALE_OPACITY = 0.35
+"""Opacity of predictions without a score, and of models off a curve."""
 
 BARS = "Thick bar: 50% interval, thin bar: 90% interval, tick: median."
 SCORES = (
@@ -32,19 +32,30 @@ NEEDED = ("model", "benchmark", "median", "lower_50", "upper_50", "lower_90", "u
 
 
 def intervals(table: pd.DataFrame, ax: Axes | None = None, *, by: By = "model") -> Axes:
-    """Draw predictive intervals, and observed scores beside them, in one list.
+    """Draw predictive intervals and observed scores in one list.
 
     Args:
-        table: Rows as from `predict` with the intervals of 50 and 90%; where it has a column
-            `observed`, these scores are drawn (NaN where none is known).
-        ax: Where to draw; by default a new figure of fitting height.
+        table: Table of `predict` with intervals of 50 and 90%. Scores in a column `observed` are drawn if there
+            is one; NaN is unknown.
+        ax: Axes to draw on; by default those of a new figure.
         by: Whether rows are grouped by model or by benchmark.
 
     Returns:
-        The axes, with a caption under them that says what is drawn.
+        The axes, with a caption.
 
     Raises:
-        ValueError: The table has no rows, or lacks a column.
+        ValueError: If the table has no rows or lacks a column, or `by` is neither.
+
+    Example:
+        >>> import pandas as pd
+        >>> table = pd.DataFrame(
+        ...     {"model": "a-70b", "benchmark": ["arc", "mmlu"], "median": [0.6, 0.7],
+        ...      "lower_50": [0.58, 0.67], "upper_50": [0.62, 0.73],
+        ...      "lower_90": [0.55, 0.62], "upper_90": [0.66, 0.77], "observed": [0.61, 0.8]}
+        ... )
+        >>> ax = sb.plots.intervals(table)
+        >>> [label.get_text() for label in ax.get_yticklabels()]
+        ['arc', 'mmlu']
     """
     _check(table, by)
     groups = list(dict.fromkeys(table[by]))
@@ -76,18 +87,22 @@ def intervals(table: pd.DataFrame, ax: Axes | None = None, *, by: By = "model") 
 
 
 def interval_panels(table: pd.DataFrame, *, by: By = "model", columns: int = 5) -> Figure:
-    """Draw predictive intervals and observed scores, one panel a model (or benchmark).
+    """Draw predictive intervals and observed scores, with one panel per model (or benchmark).
 
     Args:
         table: As for `intervals`.
-        by: What has a panel of its own.
-        columns: Panels side by side.
+        by: Whether panels are models or benchmarks.
+        columns: Largest number of panels in a row.
 
     Returns:
-        The figure, with a caption that says what is drawn.
+        The figure, with a caption.
 
     Raises:
         ValueError: As for `intervals`.
+
+    Example:
+        >>> models = fit.observations.only(models=["f0-3", "f1-3"])  # doctest: +SKIP
+        >>> figure = sb.plots.interval_panels(sb.predict(fit, models))  # doctest: +SKIP
     """
     import matplotlib.pyplot as plt
 
@@ -118,7 +133,7 @@ def interval_panels(table: pd.DataFrame, *, by: By = "model", columns: int = 5) 
 
 
 def from_draws(table: pd.DataFrame) -> str:
-    """From how many draws a table tells, for a caption, where its `attrs` say so."""
+    """The number of posterior draws of a table, for a caption; empty if its `attrs` lack it."""
     return f" from {table.attrs['draws']} posterior draws" if "draws" in table.attrs else ""
 
 
@@ -148,25 +163,25 @@ def _new_axes(lines: float) -> Any:
 
 
 def _draw(ax: Axes, table: pd.DataFrame, at: np.ndarray) -> None:
-    """Bars and points of the rows of a table at heights `at`."""
+    """Draw intervals and scores of the rows of a table at heights `at`."""
     known = "observed" in table
     observed = table["observed"].to_numpy(float) if known else np.full(len(at), np.nan)
     inside = (observed >= table["lower_90"]) & (observed <= table["upper_90"])
     pale = np.isnan(observed) & known
     bars(ax, table[~pale], at[~pale])
-    bars(ax, table[pale], at[pale], PALE)
+    bars(ax, table[pale], at[pale], PALE_OPACITY)
     for rows, marker, colour, size in (
         (np.asarray(inside), "o", INSIDE, 16),
         (np.asarray(~inside & ~np.isnan(observed)), "D", OUTSIDE, 20),
     ):
         ax.scatter(
-            observed[rows], at[rows] + BELOW, size, color=colour, marker=marker,
+            observed[rows], at[rows] + SCORE_OFFSET, size, color=colour, marker=marker,
             edgecolor="white", linewidth=0.6, zorder=4,
         )  # fmt: skip
 
 
 def bars(ax: Axes, table: pd.DataFrame, at: np.ndarray, opacity: float = 1.0) -> None:
-    """Intervals of 50 and 90% and medians of the rows of a table at heights `at`."""
+    """Draw intervals of 50 and 90% and medians of the rows of a table at heights `at`."""
     ax.hlines(at, table["lower_90"], table["upper_90"], color=BAR, linewidth=1.3, alpha=opacity)
     ax.hlines(
         at, table["lower_50"], table["upper_50"], color=BAR, linewidth=5, alpha=opacity, zorder=2.5

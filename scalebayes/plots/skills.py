@@ -1,4 +1,4 @@
-"""What do benchmarks measure, and what are families good at? Pictures of the tables of skills."""
+"""Plots of skills: loadings, effects of families, correlations and levels."""
 
 from __future__ import annotations
 
@@ -21,16 +21,19 @@ NEEDED = ["skill", "median", "lower_50", "upper_50", "lower_90", "upper_90"]
 
 
 def loadings(table: pd.DataFrame) -> Figure:
-    """Draw how much each skill counts on each benchmark, one panel a skill.
+    """Draw the loadings of benchmarks on skills, with one panel per skill.
 
     Args:
-        table: `loadings` of `skills.skills`, with intervals of 50 and 90%.
+        table: `loadings` of `skills.skills`, in logits per sd of a skill, with intervals of 50 and 90%.
 
     Returns:
-        The figure, with a caption that says what is drawn.
+        The figure, with a caption.
 
     Raises:
-        ValueError: The table has no rows, or lacks a column.
+        ValueError: If the table has no rows or lacks a column.
+
+    Example:
+        >>> figure = sb.plots.loadings(sb.skills.skills(fit).loadings)  # doctest: +SKIP
     """
     _check(table, "benchmark")
     names = list(dict.fromkeys(table["benchmark"]))
@@ -44,17 +47,20 @@ def loadings(table: pd.DataFrame) -> Figure:
 
 
 def family_effects(table: pd.DataFrame, *, top: int = 20) -> Figure:
-    """Draw the families with the largest effects on each skill, in the order of their medians.
+    """Draw the families with the largest effects on each skill, ordered by their medians.
 
     Args:
-        table: `families` of `skills.skills`, with intervals of 50 and 90%.
-        top: How many families to draw.
+        table: `families` of `skills.skills`, in sd of a skill over models, with intervals of 50 and 90%.
+        top: Largest number of families to draw.
 
     Returns:
-        The figure, one panel a skill, with a caption that says what is drawn.
+        The figure, with one panel per skill and a caption.
 
     Raises:
-        ValueError: The table has no rows, or lacks a column; `top` is below 1.
+        ValueError: If the table has no rows or lacks a column, or `top` is below 1.
+
+    Example:
+        >>> figure = sb.plots.family_effects(sb.skills.skills(fit).families)  # doctest: +SKIP
     """
     _check(table, "family")
     if top < 1:
@@ -67,8 +73,8 @@ def family_effects(table: pd.DataFrame, *, top: int = 20) -> Figure:
         best = first.iloc[0]
         ax.axvspan(best["lower_90"], best["upper_90"], color="0.93", linewidth=0, zorder=0)
     figure.supxlabel(
-        "what the family adds at equal size and tokens, in sd of the skill over models\n"
-        f"{BARS}{from_draws(table)};\ngrey: 90% interval of the first, with which others overlap. "
+        "effect of the family at equal size and tokens, in sd of the skill over models\n"
+        f"{BARS}{from_draws(table)};\ngrey: 90% interval of the first family. "
         f"{min(n, top)} of {n} families.",
         size="small",
     )
@@ -79,13 +85,16 @@ def skill_correlations(table: pd.DataFrame) -> Figure:
     """Draw the correlations of each pair of skills, over models and over families.
 
     Args:
-        table: `correlations` of `skills.skills`, with intervals of 50 and 90%, of two skills or more.
+        table: `correlations` of `skills.skills`, with intervals of 50 and 90%, of at least two skills.
 
     Returns:
-        The figure, with a caption that says what is drawn.
+        The figure, with a caption.
 
     Raises:
-        ValueError: The table has no rows, or lacks a column.
+        ValueError: If the table has no rows or lacks a column.
+
+    Example:
+        >>> figure = sb.plots.skill_correlations(sb.skills.skills(fit).correlations)  # doctest: +SKIP
     """
     import matplotlib.pyplot as plt
 
@@ -98,24 +107,27 @@ def skill_correlations(table: pd.DataFrame) -> Figure:
     _list(ax, table, range(len(table)), names, "")
     ax.set_xlim(-1, 1)
     figure.supxlabel(
-        f"correlation\n{BARS}{from_draws(table)}.\nAcross models it is what the rotation sets.",
+        f"correlation\n{BARS}{from_draws(table)}.\nThe correlation across models depends on the rotation.",
         size="small",
     )
     return figure
 
 
 def skill_levels(table: pd.DataFrame, points: pd.DataFrame | None = None) -> Figure:
-    """Draw level curves of skills of a typical family over size and tokens, and how sure they are.
+    """Draw level curves of the skills of a typical family over size and tokens, with posterior sd.
 
     Args:
-        table: Rows as from `skills.skill_levels`.
-        points: Models with params and tokens, to show where there are data; by default none.
+        table: Table of `skills.skill_levels`.
+        points: Table of models with params and tokens, to show where the data are; by default none.
 
     Returns:
-        The figure, one panel a skill, with a caption that says what is drawn.
+        The figure, with one panel per skill and a caption.
 
     Raises:
-        ValueError: The table has no rows, or lacks a column.
+        ValueError: If the table has no rows or lacks a column.
+
+    Example:
+        >>> figure = sb.plots.skill_levels(sb.skills.skill_levels(fit))  # doctest: +SKIP
     """
     import matplotlib.pyplot as plt
 
@@ -125,7 +137,9 @@ def skill_levels(table: pd.DataFrame, points: pd.DataFrame | None = None) -> Fig
         1, len(skills), sharex=True, sharey=True, squeeze=False, layout="constrained",
         figsize=(max(5.0, 1.0 + 3.6 * len(skills)), 4.4),
     )  # fmt: skip
-    log_axis(axes[0, 0], "x", table["params"])  # first: labels are fitted into lines as they lie
+    log_axis(
+        axes[0, 0], "x", table["params"]
+    )  # before the contours, whose labels depend on the scale
     log_axis(axes[0, 0], "y", table["tokens"])
     for ax, skill in zip(axes[0], skills, strict=True):
         rows = table[table["skill"] == skill]
@@ -161,7 +175,7 @@ def _check(table: pd.DataFrame, *columns: str) -> None:
 
 
 def _panels(table: pd.DataFrame, n_row: int, *, sharey: bool = False) -> tuple[Figure, Any]:
-    """A figure with one panel a skill."""
+    """A figure with one panel per skill."""
     import matplotlib.pyplot as plt
 
     n = table["skill"].nunique()
@@ -175,7 +189,7 @@ def _panels(table: pd.DataFrame, n_row: int, *, sharey: bool = False) -> tuple[F
 def _list(
     ax: Axes, rows: pd.DataFrame, at: Sequence[int], names: Sequence[str], title: str
 ) -> None:
-    """Intervals of rows at heights `at`, and a line at zero."""
+    """Draw intervals of rows at heights `at`, and a line at zero."""
     ax.axvline(0, color=INSIDE, linewidth=0.8)
     bars(ax, rows, np.array(at, float))
     ax.set_yticks(range(len(names)), names)

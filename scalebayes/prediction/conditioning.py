@@ -68,8 +68,8 @@ def condition(fit: Fit, observations: Observations, *, seed: int = 0) -> Fit:
             new scores.
 
     Example:
-        >>> new = sb.simulate(sb.SharedIntercept(), fit.observations.only(families=["f6"]), seed=0)[0]
-        >>> sb.condition(fit.thinned(100), new)  # doctest: +SKIP
+        >>> new = sb.Observations.from_wide("new_family.csv")  # doctest: +SKIP
+        >>> sb.predict(sb.condition(fit, new), larger_models)  # doctest: +SKIP
 
     References:
         Vehtari, Simpson, Gelman, Yao and Gabry, Pareto smoothed importance sampling,

@@ -1,4 +1,4 @@
-"""One page about a fit."""
+"""An HTML report on a fit."""
 
 from scalebayes.report.page import write_report
 

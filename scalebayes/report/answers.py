@@ -69,7 +69,7 @@ def verdict(fit: Fit, compared: dict[Quantity, HeldOut]) -> Section:
     )
 
 
-def design_of_scores(
+def predictions(
     fit: Fit, models: pd.DataFrame | Observations, new_families: Sequence[str], seed: int
 ) -> Section:
     """Predictions of models that the reader asks for; the arguments are those of `predict`."""

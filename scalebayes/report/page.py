@@ -36,15 +36,15 @@ def write_report(
     title: str | None = None,
     seed: int = 0,
 ) -> Path:
-    """Write one self-contained HTML page about a fit.
+    """Write a self-contained HTML report on a fit.
 
-    It tells whether the fit can be believed, what it predicts beside what was held out, how well
-    calibrated that is, what was fitted on what data with which priors, and where all of it comes from.
-    It needs the optional extra `report`.
+    The page has the convergence checks, predictions, held-out predictions and their calibration, what the
+    data identify, the law, the data, the priors with their reasons, and provenance. It needs the optional
+    extra `report`.
 
     Args:
         fit: The fit.
-        path: The file to write; it is complete or not there at all.
+        path: The file to write. It is written in one step, so it is never incomplete.
         models: Models to predict on the page, as `predict` takes them.
         new_families: As in `predict`.
         title: Title of the page; by default the law and the number of models.
@@ -57,6 +57,9 @@ def write_report(
         FileNotFoundError: If the folder of the file does not exist.
         ModuleNotFoundError: If jinja2 is not installed.
         ValueError: If `predict` refuses the models.
+
+    Example:
+        >>> path = sb.write_report(fit, "report.html", title="Small models")  # doctest: +SKIP
     """
     path = Path(path)
     if not path.parent.is_dir():
@@ -95,7 +98,7 @@ def _sections(
     compared = {of: held_out(fit, of=of, seed=seed) for of in holds_out(fit)}
     found = [answers.verdict(fit, compared)]
     if models is not None:
-        found.append(answers.design_of_scores(fit, models, new_families, seed))
+        found.append(answers.predictions(fit, models, new_families, seed))
     if compared:
         found.append(answers.of_held_out(compared))
     if "score" in compared and len(compared["score"].cells) >= MIN_SCORES_FOR_CALIBRATION:

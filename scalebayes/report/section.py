@@ -1,4 +1,4 @@
-"""What a section of a report is made of."""
+"""The content of a section of a report."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page, in the order in which it is read.
+    """A section of the page, with its parts in the order in which they are shown.
 
     Attributes:
-        name: Its anchor.
-        heading: Its heading.
+        name: Anchor of the section, unique on the page.
+        heading: Heading.
         text: Paragraphs.
-        points: A list under them.
-        links: Titles and addresses under these.
+        points: Items of a list.
+        links: Titles and addresses.
         pictures: Pictures.
-        equations: Text whose lines stay as they are.
+        equations: Preformatted text.
         tables: Tables by their captions.
-        status: Whether it is good or bad news.
+        status: Colour of the section: `good`, `bad`, or neither.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Tables for people and for programs: a DataFrame to a terminal, and anything we report to JSON."""
+"""Tables as text on standard output, and values as JSON."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from rich.text import Text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-WIDE = 10_000
-"""Columns of what is not a terminal: a file or a pipe has no edge at which to cut."""
+FILE_WIDTH = 10_000
+"""Width of lines in a file or pipe, in characters, so that nothing is folded."""
 
 
 def show(table: pd.DataFrame, *, title: str = "", group: str = "") -> None:
-    """Print a table on standard output: with lines on a terminal, as plain columns elsewhere.
+    """Print a table on standard output, with lines on a terminal and as plain columns elsewhere.
 
-    Nothing is cut off: on a narrow terminal long names are folded.
+    Long names are folded on a narrow terminal, never cut.
 
     Args:
         table: The table; floats are shown with three decimals, missing values as a dash.
         title: A line above the table.
-        group: A column whose value is shown once for each run of equal values.
+        group: A column whose repeated values are shown once.
     """
     terminal = sys.stdout.isatty()
     if title:
@@ -58,7 +58,7 @@ def show(table: pd.DataFrame, *, title: str = "", group: str = "") -> None:
                 cells[list(row).index(group)] = ""
             before = row[group]
         drawn.add_row(*(Text(text) for text in cells))
-    Console(width=None if terminal else WIDE, highlight=False).print(drawn)
+    Console(width=None if terminal else FILE_WIDTH, highlight=False).print(drawn)
 
 
 def intervals_as_text(table: pd.DataFrame) -> pd.DataFrame:
@@ -73,7 +73,7 @@ def intervals_as_text(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def levels(table: pd.DataFrame) -> list[str]:
-    """Levels of the intervals of a table in percent, as its columns name them: "50", "90"."""
+    """Levels of the intervals of a table in percent, as in its column names: "50", "90"."""
     return [str(c).removeprefix("lower_") for c in table.columns if str(c).startswith("lower_")]
 
 
@@ -83,7 +83,7 @@ def to_json(value: Any) -> str:
 
 
 def cell(value: Any) -> str:
-    """A value as readers see it: floats with three decimals, a missing value as a dash."""
+    """A value as text: floats with three decimals, a missing value as a dash."""
     if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
         return "-"
     if isinstance(value, bool):

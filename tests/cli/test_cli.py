@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from scalebayes import datasets, load
-from scalebayes.cli import demo, options
+from scalebayes.cli import demo
 from scalebayes.cli.app import app
 from scalebayes.cli.errors import run
 from scalebayes.report.tables import to_json
@@ -155,7 +155,10 @@ REFUSED = {
     "unknown benchmark": ((*FIT, "--benchmarks", "MMLUU"), "did you mean 'MMLU'"),
     "bad units": ((*FIT, "--units", "params=billions"), "--units expects name=number"),
     "unknown unit": ((*FIT, "--units", "param=1e9"), "did you mean 'params'"),
-    "skills for a law without": ((*FIT, "--skills", "2"), "--skills"),
+    "skills for a law without": (
+        (*FIT, "--set", "skills=2"),
+        "--set skills=2: shared-intercept has no choice 'skills'",
+    ),
     "unknown model held out": ((*FIT, "--hold-out", "d-1b"), "d-1b"),
     "no such folder": ((*FIT, "--out", "nowhere/fit.nc"), "nowhere"),
     "no draws": ((*FIT, "--draws", "0"), "--draws"),
@@ -175,7 +178,7 @@ REFUSED = {
     "source twice": ((*FIT, "--mixture", "web=a,web=b"), "--mixture names 'web' twice"),
     "mixture of a bundled table": (
         ("fit", "sloth", "open_llm", "--mixture", "web=mmlu"),
-        "leave out --units, --chance, --items, --loss and --mixture",
+        "leave out --units, --chance, --items, --loss, --mixture and --covariate",
     ),
     "half a mixture": (
         (
@@ -258,19 +261,6 @@ def test_json_has_no_nan():
         "n": 3,
         "x": None,
     }
-
-
-def test_losses_on_the_command_line():
-    assert options.losses(["c4=c4_loss:nats/token"]) == {"c4": ("c4_loss", "nats/token")}
-    with pytest.raises(ValueError, match="--loss expects DOMAIN=COLUMN:UNIT"):
-        options.losses(["c4=c4_loss"])
-    assert options.law("ladder", feature="c4").feature == "c4"
-    with pytest.raises(ValueError, match="--feature is not for sloth"):
-        options.law("sloth", feature="c4")
-    observations, _ = options.observations(
-        "olmo_ladder", "mmlu", {}, losses={}, mixtures={}, units={}, chance={}, items={}
-    )
-    assert observations.domains[0] == "c4"
 
 
 def test_mixtures_on_the_command_line(folder, capsys):

@@ -501,9 +501,9 @@ def test_different_rows_are_not_compared(
     with pytest.raises(ValueError, match="at least two fits"):
         sb.compare({"right": fits["right"]})
     with pytest.raises(ValueError, match="by must be larger"):
-        sb.compare(fits, by="moon")  # type: ignore[arg-type]
+        sb.compare(fits, by="moon")
     with pytest.raises(ValueError, match="method must be stacking"):
-        sb.compare(fits, method="vote")  # type: ignore[arg-type]
+        sb.compare(fits, method="vote")
 
 
 def test_fits_to_tables_with_other_unscored_models_are_not_compared(

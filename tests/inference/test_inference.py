@@ -110,7 +110,7 @@ def test_same_seed_same_draws_in_fresh_processes() -> None:
     assert first.stdout == second.stdout
 
 
-def test_save_and_load(fitted: sb.Fit, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_save_and_load(fitted: sb.Fit, tmp_path) -> None:
     path = fitted.save(tmp_path / "fit.nc")
     again = sb.load(path)
     assert again.observations == fitted.observations
@@ -124,7 +124,7 @@ def test_save_and_load(fitted: sb.Fit, tmp_path) -> None:  # type: ignore[no-unt
     assert sb.predict(again, models).equals(sb.predict(fitted, models))
 
 
-def test_truncated_and_foreign_files_are_refused(fitted: sb.Fit, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_truncated_and_foreign_files_are_refused(fitted: sb.Fit, tmp_path) -> None:
     path = fitted.save(tmp_path / "fit.nc")
     (tmp_path / "cut.nc").write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     (tmp_path / "text.nc").write_text("not a fit")
@@ -135,7 +135,7 @@ def test_truncated_and_foreign_files_are_refused(fitted: sb.Fit, tmp_path) -> No
         sb.load(tmp_path / "absent.nc")
 
 
-def test_newer_schema_is_refused(fitted: sb.Fit, tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_newer_schema_is_refused(fitted: sb.Fit, tmp_path, monkeypatch) -> None:
     from scalebayes.inference import files
 
     monkeypatch.setattr(files, "SCHEMA", 99)
@@ -188,7 +188,7 @@ def test_one_program_for_all_chains() -> None:
 )
 def test_bad_settings_are_refused(settings: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        sb.fit(sb.Sloth(), table(2, 2), **{"seed": 0, **settings})  # type: ignore[arg-type]
+        sb.fit(sb.Sloth(), table(2, 2), **{"seed": 0, **settings})
 
 
 @pytest.mark.parametrize(
@@ -246,9 +246,7 @@ def test_chains_share_metric_and_step_size(fitted: sb.Fit) -> None:
         steps = {float(s.adapt_state.step_size) for s in metric.with_one_step_size(states)}
     one, two = ({k: np.asarray(v) for k, v in s.inverse_mass_matrix.items()} for s in shared)
     (block,) = (names for names in one if "loading" in names)
-    signs = np.concatenate(
-        [np.ravel(reflection.get(k, np.ones(z[k].shape[2:]))) for k in block]  # type: ignore[arg-type]
-    )
+    signs = np.concatenate([np.ravel(reflection.get(k, np.ones(z[k].shape[2:]))) for k in block])
     assert (signs < 0).any()
     np.testing.assert_allclose(one[block], signs[:, None] * two[block] * signs, atol=1e-12)
     assert np.diag(one[block]).max() < 1.5  # that of one mode: over both it would be about 10

@@ -45,7 +45,7 @@ def test_an_override_is_used_and_listed() -> None:
 )
 def test_choices_that_mean_nothing_are_refused(fields: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        sb.Sloth(**fields)  # type: ignore[arg-type]
+        sb.Sloth(**fields)
 
 
 def test_sloth_is_the_published_formula() -> None:

@@ -267,7 +267,7 @@ def test_hidden_larger_runs_are_inside(fitted: sb.Fit) -> None:
         ("score", "benchmark", whole.scores),
         ("loss", "domain", whole.losses),
     ):
-        found = sb.predict(fitted, large, of=of).merge(truth, on=["model", column])  # type: ignore[arg-type]
+        found = sb.predict(fitted, large, of=of).merge(truth, on=["model", column])
         assert len(found) == len(large) * truth[column].nunique()
         assert found[of].between(found["lower_90"], found["upper_90"]).mean() >= 0.7
         assert (found["upper_90"] - found["lower_90"]).between(1e-3, 0.3).all()

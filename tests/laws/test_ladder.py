@@ -156,7 +156,7 @@ def test_hidden_larger_runs_are_inside(fitted: sb.Fit) -> None:
     table = fitted.observations
     large = table.models[table.models["model"].isin(fitted.held_out)]
     for of, truth in (("score", table.scores), ("loss", table.losses)):
-        found = sb.predict(fitted, large, of=of).merge(  # type: ignore[arg-type]
+        found = sb.predict(fitted, large, of=of).merge(
             truth, on=["model", "benchmark" if of == "score" else "domain"]
         )
         assert len(found) == 12
@@ -166,7 +166,7 @@ def test_hidden_larger_runs_are_inside(fitted: sb.Fit) -> None:
         assert width.max() < 0.5
 
 
-def test_saved_fits_predict_alike(fitted: sb.Fit, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_saved_fits_predict_alike(fitted: sb.Fit, tmp_path) -> None:
     again = sb.load(fitted.save(tmp_path / "fit.nc"))
     large = fitted.observations.models.iloc[-2:]
     pd.testing.assert_frame_equal(sb.predict(again, large), sb.predict(fitted, large))
@@ -241,7 +241,7 @@ def test_staged_fits_are_the_joint_one_where_all_losses_were_observed(fitted: sb
     )  # fmt: skip
     large = fitted.observations.models.iloc[-4:]
     for of in ("score", "loss"):
-        one, other = (sb.predict(f, large, of=of) for f in (fitted, staged))  # type: ignore[arg-type]
+        one, other = (sb.predict(f, large, of=of) for f in (fitted, staged))
         assert (one["median"] - other["median"]).abs().max() < 0.4 * one["sd"].max()
         np.testing.assert_allclose(other["sd"], one["sd"], rtol=0.5)
     assert not staged.sampler.joint

@@ -156,11 +156,11 @@ def test_what_is_the_same_at_every_draw_is_not_judged() -> None:
     draws[..., 1] = 0.25
     stats = {
         "diverging": np.zeros((4, 100), bool),
-        "tree_depth": np.ones((4, 100), int),
+        "reached_max_treedepth": np.zeros((4, 100), bool),
         "energy": draws[..., 0],
     }
     tree = from_dict({"posterior": {"mu": draws}, "sample_stats": stats})
-    verdict = diagnostics.check(tree, 10)
+    verdict = diagnostics.check(tree, ["mu"])
     assert np.isfinite([verdict.max_rhat, verdict.min_ess_bulk, verdict.min_ess_tail]).all()
 
 

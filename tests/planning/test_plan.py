@@ -11,11 +11,13 @@ from numpyro import handlers
 from scipy.special import expit, logit
 
 import scalebayes as sb
-from scalebayes.inference.posterior import Fit, make_tree
+from scalebayes.inference.posterior import Fit
+from scalebayes.inference.sampling import sampler_specification
+from scalebayes.inference.tree import make_tree
 from scalebayes.model import design as designs
 from scalebayes.planning import budgets
 from scalebayes.planning.allocation import _peak
-from scalebayes.planning.experiments import _residual
+from scalebayes.planning.experiments import _residual_variance
 from scalebayes.prediction.designs import design_of_models
 from scalebayes.prediction.new_levels import at_draw, positions
 from scalebayes.prediction.simulation import prior_predictive
@@ -35,7 +37,7 @@ def fit_of(law, observations, sites) -> Fit:
         "log_prior": {k: np.zeros(v.shape) for k, v in sites.items() if k not in derived},
     }
     tree = make_tree(law, design, values, {"n_steps": np.ones(shape)})
-    about = {"settings": {"x64": True, "max_tree_depth": 10}}
+    about = {"seed": 0, "sampler": sampler_specification(sb.Nuts())}
     return Fit(law, observations, (), tree, design.reference, about)
 
 
@@ -124,7 +126,7 @@ def test_a_budget_says_whether_a_wider_range_may_do_better(known, monkeypatch, b
         off = np.log(tokens / params) - np.log(best) - drift * (c - logit(0.8) / 2)
         return expit(2 * c - off**2)
 
-    monkeypatch.setattr(budgets, "reached", reached)
+    monkeypatch.setattr(budgets, "joint_probability", reached)
     ranges = {"flops": (1e20, 1e24), "tokens_per_param": (20.0, 200.0)}
     found = sb.smallest_budget(known, "f0", {"mmlu": 0.5}, probability=0.8, **ranges)
     off = np.log(max(best, 20.0) / best)
@@ -254,10 +256,10 @@ def test_what_a_regression_leaves_is_the_conditional_variance():
     rng = np.random.default_rng(0)
     y = rng.normal(size=(4000, 3))
     noise = 0.5 * rng.normal(size=4000)
-    assert _residual(y @ [1.0, -2.0, 0.0] + noise, y) == pytest.approx(0.25, rel=0.08)
-    assert _residual(y[:, 0] ** 2 + noise, y) == pytest.approx(0.25, rel=0.08)
+    assert _residual_variance(y @ [1.0, -2.0, 0.0] + noise, y) == pytest.approx(0.25, rel=0.08)
+    assert _residual_variance(y[:, 0] ** 2 + noise, y) == pytest.approx(0.25, rel=0.08)
     unrelated = rng.normal(size=4000)
-    assert _residual(unrelated, y) == pytest.approx(unrelated.var(ddof=1), rel=0.01)
+    assert _residual_variance(unrelated, y) == pytest.approx(unrelated.var(ddof=1), rel=0.01)
 
 
 def test_runs_of_the_family_and_larger_ones_tell_more(fitted):

@@ -110,7 +110,7 @@ def test_points_without_a_place_on_the_axis_are_counted(table, points):
     assert (1.5e12, 0.40) in dots(figure.axes[0])
     labels, caption = texts(figure)
     assert labels == ["red: 70B parameters", "blue: 70B parameters"]
-    assert "Not drawn: 1 of models whose training tokens are not known" in caption
+    assert "Not drawn: 1 of models with unknown training tokens" in caption
 
 
 def test_the_legend_and_the_caption_say_what_is_drawn(table, points):

@@ -115,7 +115,7 @@ def test_a_misspelt_family_is_an_error_with_the_suggestion(fitted: sb.Fit) -> No
 )
 def test_bad_arguments(fitted: sb.Fit, arguments: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        sb.predict(fitted, fitted.observations.models.head(1), **arguments)  # type: ignore[arg-type]
+        sb.predict(fitted, fitted.observations.models.head(1), **arguments)
 
 
 def test_percent_and_billions_are_refused(fitted: sb.Fit) -> None:
@@ -124,7 +124,7 @@ def test_percent_and_billions_are_refused(fitted: sb.Fit) -> None:
         sb.predict(fitted, models)
 
 
-def test_log_score_is_the_density_of_the_predictive(fitted: sb.Fit, simulated) -> None:  # type: ignore[no-untyped-def]
+def test_log_score_is_the_density_of_the_predictive(fitted: sb.Fit, simulated) -> None:
     from scipy.stats import gaussian_kde
 
     truth = simulated[0].only(models=HELD_OUT)
@@ -161,7 +161,7 @@ def test_other_scores_of_a_model_tell_of_its_score(fitted: sb.Fit) -> None:
     assert nearer[0].mean() < nearer[1].mean()
 
 
-def test_posterior_predictive_scores_look_like_the_observed(fitted: sb.Fit, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_posterior_predictive_scores_look_like_the_observed(fitted: sb.Fit, tmp_path) -> None:
     again = sb.load(sb.posterior_predictive(fitted, seed=4).save(tmp_path / "fit.nc"))
     replicated = again.tree["posterior_predictive"]["score"]
     observed = again.tree["observed_data"]["score"]
@@ -220,7 +220,7 @@ def test_a_family_that_is_held_out_whole_is_new() -> None:
     )
 
 
-def test_condition_agrees_with_a_refit(fitted: sb.Fit, simulated) -> None:  # type: ignore[no-untyped-def]
+def test_condition_agrees_with_a_refit(fitted: sb.Fit, simulated) -> None:
     small = simulated[0].only(models=["f7-0"])
     planned = simulated[0].only(models=["f7-1", "f7-2", "f7-3"]).models
     before = sb.predict(fitted, planned, kind="mean", new_families=["f7"])
@@ -297,7 +297,7 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
     mixtures, design_of = [], sb.Fit.design_of
 
     def spy(*arguments: object) -> object:
-        design = design_of(*arguments)  # type: ignore[arg-type]
+        design = design_of(*arguments)
         mixtures.append(design.mixture)
         return design
 

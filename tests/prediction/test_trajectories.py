@@ -109,7 +109,7 @@ MODELS = pd.DataFrame(
         ("params", "c", [5e8, 1.8e10], [8e10, 8e10]),
     ],
 )
-def test_what_is_not_given_is_the_familys_own(along, family, params, tokens) -> None:  # type: ignore[no-untyped-def]
+def test_what_is_not_given_is_the_familys_own(along, family, params, tokens) -> None:
     grid = _grid(MODELS, [family], along, None, None, 2)
     np.testing.assert_allclose(grid["params"], params)
     kept = grid["tokens"] / grid["params"] if along == "flops" else grid["tokens"]
