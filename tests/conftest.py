@@ -31,6 +31,9 @@ LONGEST = [
     "cli_report",
     "cli_plan",
     "trajectories",
+    "own_law",
+    "covariates",
+    "docs",
 ]
 
 

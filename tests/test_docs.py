@@ -16,7 +16,7 @@ import pytest
 
 import scalebayes as sb
 from scalebayes import laws
-from scalebayes.cli import options
+from scalebayes.cli import laws as shell
 from scalebayes.identifiability.remedies import NEEDS
 from scalebayes.inference.diagnostics import ConvergenceWarning
 from scalebayes.model import Law, specification
@@ -81,8 +81,8 @@ def test_saved_fits_find_their_laws(page: Any) -> None:
 
 
 def test_the_registered_law_is_known_to_the_command_line(page: Any) -> None:
-    assert options.law("sized") == page.Sized()
-    assert "bent" not in options.laws()
+    assert shell.make("sized") == page.Sized()
+    assert "bent" not in shell.installed()
 
 
 def test_an_entry_point_makes_a_law_known(page: Any, monkeypatch: pytest.MonkeyPatch) -> None:

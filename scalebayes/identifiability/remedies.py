@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
+from scalebayes.data.schema import quoted
 from scalebayes.data.validation import plural
 
 if TYPE_CHECKING:
@@ -246,14 +247,24 @@ def remedy(seen: Seen, need: str, at: Sequence[str]) -> str:
         need: A name in `NEEDS`.
         at: Labels of the benchmarks concerned.
     """
-    reason = NEEDS[need].lacks(seen, at)
-    return f"{reason}; {NEEDS[need].add}" if reason else NEEDS[need].add
+    known = _need(need)
+    reason = known.lacks(seen, at)
+    return f"{reason}; {known.add}" if reason else known.add
 
 
 def lacking(seen: Seen, needs: Sequence[str], at: Sequence[str]) -> tuple[str, ...]:
     """All reasons in the design for the given needs, with the data to add."""
-    found = {need: NEEDS[need].lacks(seen, at) for need in dict.fromkeys(needs)}
-    return tuple(f"{reason}: {NEEDS[need].add}" for need, reason in found.items() if reason)
+    known = [_need(name) for name in dict.fromkeys(needs)]
+    return tuple(f"{reason}: {own.add}" for own in known if (reason := own.lacks(seen, at)))
+
+
+def _need(name: str) -> Need:
+    if name not in NEEDS:
+        raise ValueError(
+            f"informed_by of a site must be one of {quoted(NEEDS, len(NEEDS))}, but is {name!r}: correct the "
+            "declaration of the site"
+        )
+    return NEEDS[name]
 
 
 def listed(names: Sequence[str], most: int = 4) -> str:

@@ -211,8 +211,15 @@ def check_fields(law: Law) -> None:
     """Check the values of a law's fields.
 
     Raises:
+        TypeError: If a class declares a prior, but is not a dataclass, so that the prior would be ignored.
         ValueError: If a choice is not among those of its field, or a prior cannot be rebuilt from its parameters.
     """
+    for cls in type(law).__mro__:
+        if ignored := [k for k, v in vars(cls).items() if isinstance(v, dataclasses.Field)]:
+            raise TypeError(
+                f"{cls.__name__} declares the fields {ignored}, but is not a dataclass: write "
+                "@dataclass(frozen=True, kw_only=True) above the class"
+            )
     try:
         types = get_type_hints(type(law))
     except NameError:  # a class defined in a function, with annotations as text

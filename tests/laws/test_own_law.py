@@ -58,7 +58,7 @@ class Sized(sb.ScoreLaw):
         self.observe(eta, self.response(design), design)
 
 
-def bent(power: int) -> type[sb.FamilyIntercept]:
+def bent(power: int) -> Any:
     """A class with the name of a built-in law; those of all powers have the same fields, too."""
 
     @dataclass(frozen=True, kw_only=True)
@@ -137,7 +137,8 @@ def test_known_and_new_families_are_predicted(fits: dict[str, sb.Fit], name: str
     )
     found = sb.predict(fits[name], models, kind="mean").set_index(["model", "benchmark"])
     assert found["kind"].to_dict()["n", "gsm"] == "new family"
-    assert (found.loc["n", "sd"] > found.loc["k", "sd"]).all()
+    sd = found["sd"].unstack("model")
+    assert (sd["n"] > sd["k"]).all()
 
 
 @both
@@ -167,8 +168,9 @@ def test_laws_are_compared_and_averaged(fits: dict[str, sb.Fit], scores: sb.Obse
     assert list(found.evidence["piece"]) == ["f0", "f1", "f2"]
     average = sb.average(two, found.weights)
     models = fits["own"].observations.only(models=["f0-2"])
-    each = [sb.predict(f, models)["mean"].to_numpy() for f in (*two.values(), average)]
-    low, high = np.minimum(*each[:2]), np.maximum(*each[:2])
+    every: list[sb.Fit | sb.Average] = [*two.values(), average]
+    each = [sb.predict(f, models)["mean"].to_numpy() for f in every]
+    low, high = np.minimum(each[0], each[1]), np.maximum(each[0], each[1])
     assert ((each[2] > low - 0.03) & (each[2] < high + 0.03)).all()
     held = sb.held_out(average, scores.only(models=[f"{NEW}-1"]))
     assert list(held.cells["model"].unique()) == [f"{NEW}-1"]
@@ -200,7 +202,7 @@ def test_its_sites_are_judged_under_its_own_phrases(fits: dict[str, sb.Fit], nam
     if name == "bent":  # two values of a prior with sd 0.1: the data add next to nothing
         assert groups.loc["c", "verdict"] in ("prior-driven", "prior conflict")
     else:
-        assert groups.loc["b", "contraction"] > 0.5
+        assert float(groups["contraction"]["b"]) > 0.5
 
 
 @both
@@ -240,27 +242,6 @@ def test_save_and_load(
         assert type(sb.load(path).law) is law
 
 
-def test_a_law_is_told_from_another_where_its_source_cannot_be_read() -> None:
-    """As in a notebook: by what its methods, and the functions that they use, compute."""
-    text = """
-import scalebayes as sb
-
-def helper(x):
-    return x{}
-
-class Own(sb.FamilyIntercept):
-    def __call__(self, design):
-        return helper(super().__call__(design))
-"""
-    found = []
-    for change in ("", "", " + 1"):
-        own: dict[str, Any] = {"__name__": "notebook"}
-        exec(text.format(change), own)
-        found.append(specification.own_code(own["Own"]()))
-    assert found[0] == found[1] != found[2]
-    assert specification.own_code(sb.FamilyIntercept()) == []
-
-
 class Refitted(Exception):
     """A fold was not found in its folder."""
 
@@ -287,4 +268,4 @@ def test_a_finished_fold_is_of_the_source_of_its_law(
     with pytest.raises(Refitted):
         again(other(), seen)
     with pytest.raises(Refitted):
-        again(replace(Bent(), c=dist.Normal(2.0, 0.2)), seen)
+        again(Bent(c=dist.Normal(2.0, 0.2)), seen)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 import pandas as pd
 import pytest
@@ -80,14 +78,6 @@ def skilled() -> sb.Fit:
     return fitted(SLOTH, SLOTH, sb.Nuts(draws=200, warmup=300))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _quick_to_compile() -> Iterator[None]:
-    """Programs that run once are not worth the compiler's optimisations."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 def planned(**columns: object) -> pd.DataFrame:
     """A model of a known family for each value of the columns."""
     models = pd.DataFrame({"year": 2024.0, "stage": "base"} | columns, index=range(3))
@@ -132,7 +122,7 @@ def test_a_new_model_is_predicted_by_its_covariates(fit: sb.Fit) -> None:
     at = int(np.ptp(effect[1:], axis=0).argmax())
     benchmark = fit.labels("benchmark")[at]
     found = sb.predict(fit, planned(stage=STAGES), kind="mean").set_index(["benchmark", "model"])
-    mean = found.loc[benchmark, "mean"].to_numpy()
+    mean = found["mean"].xs(benchmark).to_numpy()
     assert (mean.argmin(), mean.argmax()) == (effect[1:, at].argmin(), effect[1:, at].argmax())
     at = int(np.abs(effect[0]).argmax())
     found = sb.predict(fit, planned(year=[2022.0, 2024.0, 2026.0]), kind="mean")
@@ -207,7 +197,7 @@ def test_curves_and_plans_take_values(fit: sb.Fit) -> None:
 
 def test_values_left_out_are_those_of_the_largest_model(fit: sb.Fit) -> None:
     own = fit.observations.models.set_index("model").loc["f0-3"]
-    given = {"year": own["year"], "stage": own["stage"]}
+    given: dict[str, Any] = {"year": own["year"], "stage": own["stage"]}
     one, other = (sb.trajectory(fit, "f0", points=3, covariates=values) for values in (None, given))
     pd.testing.assert_frame_equal(one, other)
 
