@@ -100,7 +100,7 @@ def test_deviations_of_a_loss_reach_the_ability_at_its_slope() -> None:
         relative, own = np.exp(log_loss), np.full((16, 3), 0.1)
         losses = DrivingLosses(jnp.asarray(relative), jnp.asarray(own), jnp.full((1, 16, 3), 0.2))
         with handlers.seed(rng_seed=0):
-            eta, shared, _ = law._of_one_loss(data, losses, k, "hard")
+            eta, shared, _ = law._of_one_loss(data, losses, jnp.asarray(k))
         return np.asarray(eta), np.asarray(shared)
 
     step = 1e-2
