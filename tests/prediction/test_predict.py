@@ -327,12 +327,17 @@ def test_files_of_the_first_schema_have_no_mixtures(mixed: sb.Fit, tmp_path: Pat
     with xr.open_datatree(mixed.save(tmp_path / "new.nc"), engine="h5netcdf") as opened:
         groups = {name: node.to_dataset() for name, node in opened.load().children.items()}
     about = json.loads(groups["scalebayes"]["about"].item()) | {"schema": 1}
+    sampler = about["provenance"].pop("sampler")
+    del sampler["sampler"]
+    settings = {"seed": about["provenance"].pop("seed"), **sampler}
+    about["provenance"] |= {"settings": settings, "staged": False}
     own = groups["scalebayes"].drop_vars("mixtures").assign(about=json.dumps(about))
     xr.DataTree.from_dict(groups | {"scalebayes": own}).to_netcdf(
         tmp_path / "old.nc", engine="h5netcdf"
     )
-    old = sb.load(tmp_path / "old.nc").observations
-    assert old == sb.Observations(mixed.observations.models, mixed.observations.scores)
+    old = sb.load(tmp_path / "old.nc")
+    assert old.observations == sb.Observations(mixed.observations.models, mixed.observations.scores)
+    assert (old.seed, old.sampler) == (mixed.seed, mixed.sampler)
 
 
 def test_predict_takes_models_and_mixtures_of_observations(
