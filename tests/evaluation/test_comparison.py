@@ -37,8 +37,8 @@ from scalebayes.evaluation.predictions import mixed
 from scalebayes.prediction import averaging
 from scalebayes.prediction.simulation import simulate
 
-SHORT: dict[str, Any] = {"seed": 0, "sampler": sb.Nuts(draws=200, warmup=200, chains=2)}
-QUICK = SHORT
+SHORT: dict[str, Any] = {"seed": 0, "sampler": sb.Nuts(draws=200, warmup=200)}
+QUICK: dict[str, Any] = {"seed": 0, "sampler": sb.Nuts(draws=200, warmup=200, chains=2)}
 
 
 @pytest.fixture(scope="module")
