@@ -180,10 +180,10 @@ def test_one_program_for_all_chains() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"sampler": sb.Nuts(chain_method="vectorized")}, "are for a GPU"),
+        ({"sampler": sb.Nuts(chain_method="vectorized")}, "needs a GPU"),
         ({"hold_out": ["nobody"]}, "cannot hold out .*nobody"),
         ({"hold_out": "f0-1"}, "must be a list of models"),
-        ({"hold_out": list(table(2, 2).models["model"])}, "no scores to fit"),
+        ({"hold_out": list(table(2, 2).models["model"])}, "no scores and no losses to fit"),
     ],
 )
 def test_bad_settings_are_refused(settings: dict[str, object], message: str) -> None:
