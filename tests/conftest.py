@@ -32,7 +32,8 @@ LONGEST = [
     "cli_plan",
     "trajectories",
     "own_law",
-    "covariates",
+    "covariate_effects",
+    "docstrings",
     "docs",
 ]
 

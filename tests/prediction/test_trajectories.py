@@ -9,7 +9,7 @@ from conftest import HELD_OUT, table
 from scipy.special import expit, logit
 
 import scalebayes as sb
-from scalebayes.inference.posterior import make_tree
+from scalebayes.inference.tree import make_tree
 from scalebayes.model import design as designs
 from scalebayes.prediction import trajectories
 from scalebayes.prediction.new_levels import new_names
@@ -41,7 +41,9 @@ def ladder() -> sb.Fit:
         "log_prior": dict.fromkeys(values, zeros),
     }
     tree = make_tree(law, design, sites, {"n_steps": zeros + 1})
-    return sb.Fit(law, observations, (), tree, design.reference, {"settings": {"x64": True}})
+    return sb.Fit(
+        law, observations, (), tree, design.reference, {"seed": 0, "sampler": {"sampler": "Nuts"}}
+    )
 
 
 def test_points_are_predicted_as_models_of_that_size(fitted: sb.Fit) -> None:

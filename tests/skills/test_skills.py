@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 from numpyro import handlers
 
+from scalebayes import FamilyIntercept, Sloth
 from scalebayes.data.observations import Observations
-from scalebayes.inference.posterior import Fit, make_tree
-from scalebayes.laws import FamilyIntercept, Sloth
+from scalebayes.inference.posterior import Fit
+from scalebayes.inference.tree import make_tree
 from scalebayes.model import design as designs
 from scalebayes.skills import skill_levels, skills
 from scalebayes.skills.factor_scores import SkillDraws, _skill_part, skill_draws
@@ -128,7 +129,7 @@ def told(seen=None, *, skills=2, specific=True, family_slopes=True, lineage=True
         "log_prior": {},
     }
     tree = make_tree(law, design, groups, {"n_steps": zeros + 7, "diverging": zeros > 0})
-    fit = Fit(law, seen, (), tree, design.reference, {"settings": {"x64": True}})
+    fit = Fit(law, seen, (), tree, design.reference, {"seed": 0, "sampler": {"sampler": "Nuts"}})
     return fit, SkillDraws(site["lam"], theta, v_alpha, s * v_slope), eta
 
 
