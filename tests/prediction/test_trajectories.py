@@ -73,9 +73,9 @@ def test_many_families_are_predicted_in_parts(
 ) -> None:
     asked = []
 
-    def predicted(fit: sb.Fit, models: pd.DataFrame, **_: object) -> pd.DataFrame:
-        asked.append(list(models["family"].unique()))
-        cells = models.merge(pd.DataFrame({"benchmark": ["arc", "gsm"]}), how="cross")
+    def predicted(fit: sb.Fit, models: sb.Observations, **_: object) -> pd.DataFrame:
+        asked.append(list(models.models["family"].unique()))
+        cells = models.models.merge(pd.DataFrame({"benchmark": ["arc", "gsm"]}), how="cross")
         return cells.assign(mean=cells["params"])[["model", "family", "benchmark", "mean"]]
 
     monkeypatch.setattr(trajectories, "predict", predicted)
