@@ -84,7 +84,7 @@ def test_many_families_are_predicted_in_parts(
     pd.testing.assert_frame_equal(sb.trajectory(fitted, ["f0", "f1", "f2"], points=3), whole)
     assert asked == [["f0", "f1", "f2"], ["f0", "f1"], ["f2"]]
     assert len(whole) == 3 * 3 * 2
-    np.testing.assert_array_equal(whole["mean"], whole["params"])
+    np.testing.assert_array_equal(whole["mean"], whole["params"].round())  # as tables keep counts
 
 
 MODELS = pd.DataFrame(
@@ -231,7 +231,7 @@ def test_an_average_has_curves_too(ladder: sb.Fit, steps: Steps) -> None:
     pd.testing.assert_frame_equal(curve.reset_index(drop=True), steps.chained)
     assert curve.attrs == steps.chained.attrs
     pd.testing.assert_frame_equal(sb.measured(both), sb.measured(ladder))
-    with pytest.raises(ValueError, match="but got one of an average"):
+    with pytest.raises(ValueError, match="but got one of one and other"):
         sb.two_steps(both, "gsm")
 
 
