@@ -124,8 +124,8 @@ def _given_effects(
 
     part = {"B": _skill_part(site["B"] / site["s"][:, None, None], lam, omega, rng)}
     mean = site["b"][:, None] + np.einsum("fp,dpj->dfj", x_f, site["B"])
+    root = np.linalg.cholesky(lam @ lam.swapaxes(1, 2) + _diagonal(omega**2))
     if "z" in site:  # the law's slopes are tau R z, with R R' the covariance of y
-        root = np.linalg.cholesky(lam @ lam.swapaxes(1, 2) + _diagonal(omega**2))
         own = site["z"] @ root[:, None].swapaxes(2, 3)
         n, n_family, n_own, n_benchmark = own.shape
         rows = own.reshape(n, n_family * n_own, n_benchmark)
@@ -133,7 +133,6 @@ def _given_effects(
         own = site["tau"][:, None, :, None] * own
         mean = mean + np.einsum("fp,dfpj->dfj", x_f[:, :n_own], own)
     if "z_q" in site:  # likewise, Gamma = s_q R z_q
-        root = np.linalg.cholesky(lam @ lam.swapaxes(1, 2) + _diagonal(omega**2))
         part["z_q"] = _skill_part(site["z_q"] @ root.swapaxes(1, 2), lam, omega, rng)
         mean = mean + np.asarray(design.covariate_centre) @ site["Gamma"]
     rho: np.ndarray | float = 0.0
