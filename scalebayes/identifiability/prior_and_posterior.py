@@ -101,7 +101,7 @@ def side_by_side(fit: Fit, models: pd.DataFrame, chosen: np.ndarray, seed: int) 
     )
 
 
-@compiled(2, optimised=False)
+@compiled(2)
 def _program(law: Law) -> Callable[..., Any]:
     """Compiled: keys, posterior draws and a design to unconstrained sites of both, and log likelihoods."""
 

@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-from numpyro import handlers
-from numpyro.distributions import biject_to
-from numpyro.infer import NUTS
+from numpyro.infer.hmc import hmc
 from numpyro.infer.hmc_util import build_adaptation_schedule
+from numpyro.infer.util import potential_energy
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from scalebayes.inference.compilation import MAX_PROGRAMS
+from scalebayes.inference.compilation import MAX_PROGRAMS, jit
+from scalebayes.inference.initial_values import near_prior_means
 from scalebayes.inference.metric import with_one_mass, with_one_step_size
 from scalebayes.inference.sampling import Sampled, site_shapes
 from scalebayes.model.effects import local_dim
@@ -40,11 +40,21 @@ if TYPE_CHECKING:
 CHUNK = 50
 """Iterations per call of the compiled program; the progress bar advances after each call."""
 
+FEW_ITERATIONS = 400
+"""Largest number of iterations, over all chains, for which the program is compiled to run briefly."""
+
 MAX_DENSE_FAMILIES = 4
 """Largest number of families whose effects are in the dense block of the mass matrix."""
 
 WARMUP_TREE_DEPTH = 7
 """Largest tree depth of the warmup: deep trees are wasteful before the step size is adapted."""
+
+PHASES = build_adaptation_schedule(150)
+"""The shortest schedule of a warmup with three windows: step size, then mass matrix too, then step size again.
+
+The compiled program knows this schedule only. A warmup of any length and number of windows is run on it: before
+each window the chain's clock is set so that its phase ends when the window does.
+"""
 
 
 @dataclass(frozen=True)
@@ -121,8 +131,8 @@ def run_chains(law: Law, design: Design, settings: Nuts, seed: int, progress: bo
     shapes = site_shapes(law, design)
     start, advance = compiled_chain(
         vectorized,
+        settings.chains * (settings.warmup + settings.draws) <= FEW_ITERATIONS,
         law,
-        settings.warmup,
         settings.target_accept,
         settings.max_tree_depth,
         tuple(sorted(dense_sites(law, design, shapes))),
@@ -136,6 +146,7 @@ def run_chains(law: Law, design: Design, settings: Nuts, seed: int, progress: bo
     if not vectorized:
         runs = [(key, {k: v[i] for k, v in shift.items()}) for i, key in enumerate(keys)]
     windows = build_adaptation_schedule(settings.warmup)
+    data = design.unnamed()
     even = [name for name, declared in law.sites.items() if declared.even and name in shapes]
 
     with (
@@ -159,20 +170,20 @@ def run_chains(law: Law, design: Design, settings: Nuts, seed: int, progress: bo
             with jax.enable_x64(settings.x64):  # the choice is per thread
                 while done < n_total:
                     n = min(CHUNK, n_total - done)
-                    state, chunk = advance(state, design, n)
+                    state, chunk = advance(state, data, n)
                     kept.append(jax.tree.map(lambda v: np.take(v, range(n), axis), chunk))  # noqa: B023
                     done += n
                     bar.update(task, advance=n, description="sampling")
             return state, jax.tree.map(lambda *v: np.concatenate(v, axis), *kept)
 
-        states: Sequence[Any] = [start(*run, design) for run in runs]
-        jax.block_until_ready(
-            advance(states[0], design, 0)
-        )  # compile once, before the threads start
+        states: Sequence[Any] = [start(*run, data) for run in runs]
+        jax.block_until_ready(advance(states[0], data, 0))  # compile once, before the threads start
         for number, window in enumerate(windows):
             length = window.end - window.start + 1
+            phase = 2 if number == len(windows) - 1 else min(number, 1)
+            states = [_in_phase(state, phase, length) for state in states]
             states, kept = zip(*pool.map(run, states, [length] * len(runs)), strict=True)
-            if 0 < number < len(windows) - 1:  # windows in which chains adapt mass matrices
+            if phase == 1:  # chains adapt mass matrices
                 z = _joined(kept, vectorized)["z"]
                 states = with_one_mass(states, z, law.reflection(design), even)
         states = with_one_step_size(states)
@@ -182,62 +193,50 @@ def run_chains(law: Law, design: Design, settings: Nuts, seed: int, progress: bo
     return Sampled(saturated=depth >= settings.max_tree_depth, **found)
 
 
+def _in_phase(state: Any, phase: int, length: int) -> Any:
+    """The state of a chain that `length` iterations will bring to the end of a phase of the warmup."""
+    first = PHASES[phase].end + 1 - length
+    window = jnp.full_like(state.adapt_state.window_idx, phase)
+    return state._replace(
+        i=jnp.full_like(state.i, first),
+        adapt_state=state.adapt_state._replace(window_idx=window),
+    )
+
+
 def _joined(kept: tuple[dict[str, Any], ...], vectorized: bool) -> dict[str, Any]:
     """Draws of all chains, each array with leading dimensions (chain, draw)."""
     return kept[0] if vectorized else jax.tree.map(lambda *v: np.stack(v), *kept)
 
 
-def _near_prior_means(
-    story: Callable[[Design], None], design: Design, shift: dict[str, Any]
-) -> dict[str, Any]:
-    """Starting values: prior means plus `shift` standard deviations, on the unconstrained scale.
-
-    Chains start apart, and the program is quicker to compile than one that draws from priors.
-    """
-    start = {}
-
-    def value(site: dict[str, Any]) -> Any:
-        name = site["name"]
-        if name not in shift:
-            return None
-        fn = site["fn"]
-        to_support = biject_to(fn.support)
-        shape = jnp.shape(shift[name])
-        mean, sd = (jnp.broadcast_to(1.0 * v, shape) for v in (fn.mean, jnp.sqrt(fn.variance)))
-        centre, sd = jax.jvp(to_support.inv, (mean,), (sd,))
-        known = jnp.isfinite(centre) & jnp.isfinite(sd)  # a heavy-tailed prior may have no moments
-        start[name] = jnp.where(known, centre, 0.0) + jnp.where(known, sd, 1.0) * shift[name]
-        return to_support(start[name])
-
-    handlers.trace(handlers.substitute(handlers.seed(story, 0), substitute_fn=value)).get_trace(
-        design
-    )
-    return start
-
-
 @functools.lru_cache(maxsize=MAX_PROGRAMS)
 def _program(
-    law: Law, warmup: int, target_accept: float, max_tree_depth: int, dense: tuple[str, ...]
+    law: Law, target_accept: float, max_tree_depth: int, dense: tuple[str, ...]
 ) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Compiled start and advance of one chain; data and mask are arguments."""
+    """Start and advance of one chain; data, mask and the length of the warmup are arguments."""
 
     def story(design: Design) -> None:
         at_current_precision(law)(design)
 
-    kernel = NUTS(
-        story,
-        target_accept_prob=target_accept,
-        max_tree_depth=(min(max_tree_depth, WARMUP_TREE_DEPTH), max_tree_depth),
-        dense_mass=[dense],
-    )
+    def potential(design: Design) -> Callable[..., Any]:
+        return functools.partial(potential_energy, story, (design,), {})
+
+    init, sample = hmc(potential_fn_gen=potential, algo="NUTS")
 
     def start(key: jax.Array, shift: dict[str, Any], design: Design) -> Any:
-        return kernel.init(key, warmup, _near_prior_means(story, design, shift), (design,), {})
+        return init(
+            near_prior_means(story, design, shift),
+            num_warmup=PHASES[-1].end + 1,
+            rng_key=jax.random.split(key)[0],
+            dense_mass=[dense],
+            target_accept_prob=target_accept,
+            max_tree_depth=(min(max_tree_depth, WARMUP_TREE_DEPTH), max_tree_depth),
+            model_args=(design,),
+        )
 
     def advance(state: Any, design: Design, n: jax.Array) -> Any:
         def step(i: jax.Array, carry: Any) -> Any:
             state, kept = carry
-            state = kernel.sample(state, (design,), {})
+            state = sample(state, (design,))
             return state, jax.tree.map(lambda k, v: k.at[i].set(v), kept, _kept(state))
 
         room = jax.tree.map(
@@ -261,12 +260,14 @@ def _kept(state: Any) -> dict[str, Any]:
 
 
 @functools.lru_cache(maxsize=MAX_PROGRAMS)
-def compiled_chain(vectorized: bool, *key: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
+def compiled_chain(
+    vectorized: bool, briefly: bool, *key: Any
+) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """The compiled start and advance of one chain, or of all at once; for the key see `_program`."""
     start, advance = _program(*key)
     if vectorized:
         start, advance = jax.vmap(start, (0, 0, None)), jax.vmap(advance, (0, None, None))
-    return jax.jit(start), jax.jit(advance)
+    return jit(start, briefly=True), jit(advance, briefly=briefly)
 
 
 def dense_sites(law: Law, design: Design, shapes: Mapping[str, tuple[int, ...]]) -> set[str]:

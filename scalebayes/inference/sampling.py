@@ -88,10 +88,10 @@ def sampler_specification(sampler: Any) -> dict[str, Any]:
 def site_shapes(law: Law, design: Design) -> dict[str, tuple[int, ...]]:
     """Names and shapes of the sampled sites."""
 
-    def values() -> dict[str, Any]:
+    def values(design: Design) -> dict[str, Any]:
         trace = handlers.trace(handlers.seed(law, 0)).get_trace(design)
         sites = {k: s for k, s in trace.items() if s["type"] == "sample" and not s["is_observed"]}
         return {k: jnp.asarray(s["value"]) for k, s in sites.items()}
 
-    found = jax.eval_shape(values)  # shapes only, without random numbers
+    found = jax.eval_shape(values, design)  # shapes only, without random numbers
     return {name: value.shape for name, value in found.items()}

@@ -89,6 +89,15 @@ class Design:
         """Labels along a dimension."""
         return dict(self.coords)[dim]
 
+    def unnamed(self) -> Design:
+        """Return the design with numbers for the names of models, runs, families and lineages.
+
+        Programs are compiled for it, so that tables of one shape share them.
+        """
+        own = {"model", "run", "family", "lineage", "model_without_tokens"}
+        numbered = {dim: tuple(map(str, range(len(self.labels(dim))))) for dim in own}
+        return replace(self, coords=tuple((d, numbered.get(d, names)) for d, names in self.coords))
+
     def observing(self, observed: np.ndarray) -> Design:
         """Return the design with another mask of observed scores, shape (score_obs,)."""
         design = replace(self, observed=np.asarray(observed, bool))

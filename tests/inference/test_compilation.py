@@ -15,7 +15,7 @@ from scipy.stats import beta
 import scalebayes as sb
 from scalebayes.identifiability import prior_and_posterior as unconstrained
 from scalebayes.inference import tree
-from scalebayes.inference.compilation import make_room, over_draws
+from scalebayes.inference.compilation import BLOCK, FEW_DRAWS, make_room, over_draws, unnamed
 from scalebayes.inference.sampling import site_shapes
 from scalebayes.inference.tree import evaluate
 from scalebayes.model import design as designs
@@ -28,6 +28,21 @@ def test_a_program_maps_over_its_first_arguments() -> None:
     run = over_draws(lambda x, y, z: {"sum": x["a"] + y * z}, 2)
     x, y, z = {"a": jnp.arange(3.0)}, jnp.ones((3, 2)), 2.0
     np.testing.assert_array_equal(run(x, y[:, 0], z)["sum"], [2.0, 3.0, 4.0])
+
+
+@pytest.mark.parametrize("n", [1, BLOCK, 2 * BLOCK + 1, FEW_DRAWS + 1])
+def test_any_number_of_draws_is_taken_in_blocks(n: int) -> None:
+    run = over_draws(lambda x: x**2, 1)
+    np.testing.assert_array_equal(run(np.arange(n)), np.arange(n) ** 2)
+
+
+def test_tables_of_one_shape_share_programs(fitted: sb.Fit) -> None:
+    designs = [
+        fitted.design_of(fitted.observations.only(families=[family])) for family in ("f1", "f2")
+    ]
+    assert len({jax.tree.structure(own) for own in designs}) == 2
+    assert len({jax.tree.structure(own) for own in unnamed(designs)}) == 1
+    assert unnamed(designs)[0].labels("benchmark") == designs[0].labels("benchmark")
 
 
 def batched(text: str) -> list[str]:
@@ -47,18 +62,21 @@ def test_no_program_batches_lapack(fitted: sb.Fit) -> None:
     draws, design, at = fitted.draws(), fitted.design, positions(fitted, fitted.design)
     with jax.enable_x64(True):
         keys = jax.random.split(jax.random.key(0), len(draws["s"]))
+        losses = np.tile(design.log_loss, (len(keys), 1))
         programs = {
-            "evaluator": tree._evaluator(law, False).lower(draws, design),
-            "predictor": prediction._predictor(law).lower(draws, keys, design, at),
-            "conditioner": conditioning._conditioner(law).lower(draws, keys, design, at),
-            "side by side": unconstrained._program(law).lower(keys, draws, design),
-            "simulator": simulation._simulator(law).lower(
-                keys, np.tile(design.log_loss, (len(keys), 1)), design
-            ),
+            "evaluator": (tree._evaluator(law, False), (draws,), (design,)),
+            "predictor": (prediction._predictor(law), (draws, keys), (design, at)),
+            "conditioner": (conditioning._conditioner(law), (draws, keys), (design, at)),
+            "side by side": (unconstrained._program(law), (keys, draws), (design,)),
+            "simulator": (simulation._simulator(law), (keys, losses), (design,)),
+        }
+        lowered = {
+            name: jax.jit(run.__wrapped__).lower(mapped, shared).as_text()
+            for name, (run, mapped, shared) in programs.items()
         }
         everything_at_once = jax.jit(jax.vmap(jnp.linalg.cholesky)).lower(np.ones((5, 2, 2)))
     assert batched(everything_at_once.as_text())
-    assert {k: batched(p.as_text()) for k, p in programs.items()} == {k: [] for k in programs}
+    assert {name: batched(text) for name, text in lowered.items()} == {name: [] for name in lowered}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts the maps of a process")
