@@ -212,27 +212,28 @@ def _conditioner(law: Law) -> Callable[..., Any]:
 
 
 def _mode(log_density: Callable[[Any], Any], start: Any) -> tuple[Any, Any]:
-    """Mode by damped Newton steps, and a root of the inverse curvature there."""
+    """Mode by damped Newton steps, and a root of the inverse curvature at the last step."""
     lengths = jnp.array([1.0, 0.5, 0.25, 0.1, 0.02, 0.0])
 
-    def curvature(x: Any) -> tuple[Any, Any]:
-        values, vectors = jnp.linalg.eigh(-jax.hessian(log_density)(x))
-        return jnp.maximum(jnp.abs(values), 1e-3), vectors
+    def gradient(x: Any) -> tuple[Any, Any]:
+        found = jax.grad(log_density)(x)
+        return found, found
 
     def unconverged(state: Any) -> Any:
-        steps, _, moved = state
+        steps, _, moved, _ = state
         return (steps < MAX_NEWTON_STEPS) & (moved > NEWTON_TOLERANCE)
 
     def step(state: Any) -> Any:
-        steps, x, _ = state
-        values, vectors = curvature(x)
-        direction = vectors @ ((vectors.T @ jax.grad(log_density)(x)) / values)
+        steps, x, _, _ = state
+        hessian, slope = jax.jacfwd(gradient, has_aux=True)(x)
+        values, vectors = jnp.linalg.eigh(-hessian)
+        values = jnp.maximum(jnp.abs(values), 1e-3)
+        direction = vectors @ ((vectors.T @ slope) / values)
         candidates = x + lengths[:, None] * direction
         heights = jax.vmap(log_density)(candidates)
         best = candidates[jnp.argmax(jnp.where(jnp.isnan(heights), -jnp.inf, heights))]
-        return steps + 1, best, jnp.abs(best - x).max()
+        return steps + 1, best, jnp.abs(best - x).max(), (vectors / values) @ vectors.T
 
-    _, x, _ = jax.lax.while_loop(unconverged, step, (0, start, jnp.inf))
-    values, vectors = curvature(x)
-    # a triangular root, for a multivariate t
-    return x, jnp.linalg.cholesky((vectors / values) @ vectors.T)
+    unknown = jnp.zeros((len(start), len(start)))
+    _, x, _, inverse = jax.lax.while_loop(unconverged, step, (0, start, jnp.inf, unknown))
+    return x, jnp.linalg.cholesky(inverse)  # a triangular root, for a multivariate t
