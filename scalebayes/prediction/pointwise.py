@@ -12,6 +12,7 @@ from numpyro import handlers
 from scalebayes.inference.compilation import compiled
 from scalebayes.model.effects import local_dim
 from scalebayes.prediction.new_levels import at_draw, positions
+from scalebayes.prediction.padding import padded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,11 +49,19 @@ def at_cells(
     typical = typical and any(local_dim(fit.law, str(k)) == "run" for k in fit.tree["log_prior"])
     sizes = fit.tree["posterior"].sizes
     shape = sizes["chain"], sizes["draw"]
+    larger = padded(design)
+    if level is not None:
+        level = np.append(level, np.full(len(larger.score) - len(level), np.nan))
     with jax.enable_x64(fit.x64):
         keys = jax.random.split(jax.random.key(seed), shape[0] * shape[1])
         run = _predictor(fit.law, joint, typical)
-        result = run(fit.draws(), keys, design, positions(fit, design), level)
-    return jax.tree.map(lambda v: np.asarray(v).reshape(*shape, -1), result)
+        result = run(fit.draws(), keys, larger, positions(fit, larger), level)
+    n_rows = {"loss": len(design.log_loss), "all_above": len(design.log_params)}
+
+    def own(values: Any, n: int) -> Any:
+        return jax.tree.map(lambda v: v.reshape(*shape, -1)[..., :n], values)
+
+    return {name: own(v, n_rows.get(name, len(design.score))) for name, v in result.items()}
 
 
 @compiled(2)
