@@ -3,38 +3,53 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import warnings
 from typing import Any
+
+# of single operations and small programs, of which tests compile thousands; for programs that run long the
+# package asks for optimisations
+os.environ["XLA_FLAGS"] = " ".join(
+    [
+        "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false",
+        os.environ.get("XLA_FLAGS", ""),
+    ]
+)
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import scalebayes as sb
+from scalebayes.inference.compilation import use_compilation_cache
 from scalebayes.inference.diagnostics import ConvergenceWarning
 from scalebayes.model.law import Law
 from scalebayes.prediction.simulation import simulate
 
+use_compilation_cache()
+
 LONGEST = [
+    "comparison",
     "predict",
     "ladder",
-    "comparison",
-    "identifiability",
-    "plan",
     "losses",
-    "inference",
-    "cli",
     "laws",
+    "covariate_effects",
+    "own_law",
+    "cli",
     "flp",
-    "mixtures",
-    "report",
+    "plan",
+    "inference",
     "cli_report",
     "cli_plan",
-    "trajectories",
-    "own_law",
-    "covariate_effects",
+    "report",
+    "mixtures",
+    "identifiability",
+    "likelihoods",
     "docstrings",
+    "cli_covariates",
     "docs",
+    "scoring",
 ]
 
 

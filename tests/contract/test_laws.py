@@ -22,6 +22,7 @@ from numpyro.infer.util import log_density
 
 import scalebayes as sb
 from scalebayes.identifiability.remedies import NEEDS
+from scalebayes.inference.compilation import jit
 from scalebayes.inference.sampling import site_shapes
 from scalebayes.laws import by_name
 from scalebayes.model import design as designs
@@ -98,13 +99,11 @@ every_class = pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _quick_to_compile() -> Iterator[None]:
-    """Programs that run once are not worth the compiler's optimisations; all in double precision."""
-    jax.config.update("jax_disable_most_optimizations", True)
+def _in_double_precision() -> Iterator[None]:
+    """All in double precision."""
     jax.config.update("jax_enable_x64", True)
     yield
     jax.config.update("jax_enable_x64", False)
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @functools.cache
@@ -154,7 +153,8 @@ def prior_draws(law: Law) -> dict[str, np.ndarray]:
 @functools.cache
 def density(law: Law) -> Any:
     """Compiled log density and gradient at values of the sampled sites."""
-    return jax.jit(jax.value_and_grad(lambda v, data: log_density(law, (data,), {}, v)[0]))
+    value = jax.value_and_grad(lambda v, data: log_density(law, (data,), {}, v)[0])
+    return jit(value, briefly=True)
 
 
 def sampled(law: Law, data: Design, draw: int) -> dict[str, np.ndarray]:
@@ -220,15 +220,16 @@ def variants(law: type[Law]) -> Iterator[Law]:
                     yield law(**choice)
 
 
+@functools.cache
 def met_sites(law: Law) -> dict[str, Any]:
     """Sites that the story of a law meets, by name."""
-    data, found = design_of(law), {}
+    found: dict[str, Any] = {}
 
-    def story(key: Any) -> None:
+    def story(key: Any, data: Design) -> None:
         trace = handlers.trace(handlers.seed(law, key)).get_trace(data)
         found.update({k: s for k, s in trace.items() if s["type"] != "plate"})
 
-    jax.eval_shape(story, jax.random.key(0))
+    jax.eval_shape(story, jax.random.key(0), design_of(law))
     return found
 
 

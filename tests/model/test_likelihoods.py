@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from scalebayes.inference.compilation import jit
 from scalebayes.model import likelihoods
 from scalebayes.model.likelihoods import Emerging, Likelihood, Noisy
 
@@ -108,8 +109,7 @@ def example(request: pytest.FixtureRequest) -> Any:
         yield EXAMPLES[of]()[name]
 
 
-@jax.jit
-def everything(likelihood: Likelihood, value: Any) -> dict[str, Any]:
+def offers(likelihood: Likelihood, value: Any) -> dict[str, Any]:
     """All that the protocol offers, at values that are levels too."""
     key, again = jax.random.key(5), likelihood.given(value)
     return {
@@ -125,12 +125,15 @@ def everything(likelihood: Likelihood, value: Any) -> dict[str, Any]:
     }
 
 
-@jax.jit
+everything = jit(offers, briefly=True)
+
+
+@functools.partial(jit, briefly=True)
 def log_densities(likelihood: Likelihood, grid: Any) -> Any:
     return jax.vmap(likelihood.marginal.log_prob)(grid)
 
 
-@jax.jit
+@functools.partial(jit, briefly=True)
 def all_above(likelihood: Likelihood, level: Any, keys: Any) -> Any:
     return jax.vmap(lambda key: likelihood.all_above(level, key))(keys)
 
@@ -280,13 +283,13 @@ def test_all_is_the_same_for_several_at_once(example: Example) -> None:
     apart = [everything(v, value) for v in (likelihood, scaled)]
     expected = jax.tree.map(lambda *v: np.stack(v), *apart)
     both = jax.tree.map(lambda *v: jnp.stack(v), likelihood, scaled)
-    together = jax.jit(jax.vmap(everything, (0, None)))(both, value)
+    together = jit(jax.vmap(offers, (0, None)), briefly=True)(both, value)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9), together, expected)
     assert not np.isclose(*together["log_prob"])
 
 
 def test_gradients_are_finite_at_the_ends_and_the_jump(example: Example) -> None:
-    @jax.jit
+    @functools.partial(jit, briefly=True)
     def slopes(likelihood: Likelihood, value: Any) -> Any:  # in all arrays of both
         of = jax.grad(lambda v, y: v.log_prob(y), argnums=(0, 1), allow_int=True)
         each = jax.grad(lambda v, y: v.pointwise(y).sum(), argnums=(0, 1), allow_int=True)
