@@ -25,9 +25,8 @@ PALE_OPACITY = 0.35
 """Opacity of predictions without a score, and of models off a curve."""
 
 BARS = "Thick bar: 50% interval, thin bar: 90% interval, tick: median."
-SCORES = (
-    "Below it the score, a dot inside the 90% interval, a diamond outside. Pale: no score known."
-)
+SCORES = "Below it the score, a dot inside the 90% interval, a diamond outside."
+UNSCORED = "Pale: no score known."
 NEEDED = ("model", "benchmark", "median", "lower_50", "upper_50", "lower_90", "upper_90")
 
 
@@ -149,7 +148,10 @@ def _check(table: pd.DataFrame, by: By) -> None:
 
 
 def _caption(table: pd.DataFrame, between: str = "\n") -> str:
-    return between.join([BARS, SCORES] if "observed" in table else [BARS])
+    if "observed" not in table:
+        return BARS
+    scores = f"{SCORES} {UNSCORED}" if table["observed"].isna().any() else SCORES
+    return between.join([BARS, scores])
 
 
 def _other(by: By) -> str:

@@ -89,6 +89,8 @@ def test_rows_can_be_grouped_by_benchmark_on_axes_of_the_caller(table):
 def test_a_caption_says_what_is_drawn(table):
     assert "90% interval" in intervals(table).get_xlabel()
     assert "90% interval" in interval_panels(table).get_supxlabel()
+    assert "Pale" in intervals(table).get_xlabel()
+    assert "Pale" not in intervals(table.dropna()).get_xlabel()
 
 
 def test_scores_are_optional(table):
