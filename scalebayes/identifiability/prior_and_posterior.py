@@ -25,7 +25,7 @@ from numpyro import handlers
 from numpyro.distributions import biject_to
 
 from scalebayes.inference.compilation import compiled, make_room
-from scalebayes.model.effects import LOCAL_DIMS
+from scalebayes.model.design import LOCAL_DIMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

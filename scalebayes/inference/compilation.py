@@ -76,7 +76,8 @@ def over_draws(one: Callable[..., Any], n_mapped: int) -> Callable[..., Any]:
 
     @functools.wraps(of_block)
     def every(*arguments: Any) -> Any:
-        mapped, shared = arguments[:n_mapped], unnamed(arguments[n_mapped:])
+        mapped, shared = arguments[:n_mapped], arguments[n_mapped:]
+        shared = tuple(v.unnamed() if isinstance(v, Design) else v for v in shared)
         n = len(jax.tree.leaves(mapped)[0])
         program = programs[n <= FEW_DRAWS]
         size = BLOCK if jax.default_backend() == "cpu" else GPU_BLOCK
@@ -100,7 +101,7 @@ def jit(function: Callable[..., Any], *, briefly: bool) -> Any:
 
 @functools.cache
 def _options(briefly: bool) -> dict[str, Any] | None:
-    """Compiler options; None where this version of XLA does not know them."""
+    """Compiler options, in full, as XLA_FLAGS may have other defaults; None where this XLA does not know them."""
     options = {
         "xla_backend_optimization_level": 0 if briefly else 3,
         "xla_cpu_use_fusion_emitters": not briefly,
@@ -110,15 +111,6 @@ def _options(briefly: bool) -> dict[str, Any] | None:
     except jax.errors.JaxRuntimeError:
         return None
     return options
-
-
-def unnamed(tree: Any) -> Any:
-    """The tree with each design in it `Design.unnamed`."""
-    return jax.tree.map(
-        lambda v: v.unnamed() if isinstance(v, Design) else v,
-        tree,
-        is_leaf=lambda v: isinstance(v, Design),
-    )
 
 
 def make_room(share: float = 0.5) -> None:

@@ -226,7 +226,7 @@ def _program(
         return init(
             near_prior_means(story, design, shift),
             num_warmup=PHASES[-1].end + 1,
-            rng_key=jax.random.split(key)[0],
+            rng_key=jax.random.split(key)[0],  # as NumPyro's NUTS, whose draws these are
             dense_mass=[dense],
             target_accept_prob=target_accept,
             max_tree_depth=(min(max_tree_depth, WARMUP_TREE_DEPTH), max_tree_depth),

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from scalebayes.data.observations import Observations
 
 
+LOCAL_DIMS = ("family", "lineage", "run", "model", "model_without_tokens")
+"""Dimensions of local effects, whose number grows with the data. A site has at most one, its first."""
+
+
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Design:
@@ -94,8 +98,7 @@ class Design:
 
         Programs are compiled for it, so that tables of one shape share them.
         """
-        own = {"model", "run", "family", "lineage", "model_without_tokens"}
-        numbered = {dim: tuple(map(str, range(len(self.labels(dim))))) for dim in own}
+        numbered = {dim: tuple(map(str, range(len(self.labels(dim))))) for dim in LOCAL_DIMS}
         return replace(self, coords=tuple((d, numbered.get(d, names)) for d, names in self.coords))
 
     def observing(self, observed: np.ndarray) -> Design:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scalebayes.model.design import LOCAL_DIMS
+
 if TYPE_CHECKING:
     from scalebayes.model.law import Law
-
-LOCAL_DIMS = ("family", "lineage", "run", "model", "model_without_tokens")
-"""Dimensions of local effects, whose number grows with the data. A site has at most one, its first."""
 
 
 def local_dim(law: Law, site: str) -> str | None:

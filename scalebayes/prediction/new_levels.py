@@ -11,7 +11,8 @@ import numpyro
 from numpyro import handlers
 
 from scalebayes.data.schema import quoted
-from scalebayes.model.effects import LOCAL_DIMS, local_dim
+from scalebayes.model.design import LOCAL_DIMS
+from scalebayes.model.effects import local_dim
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scalebayes.model.design import LOCAL_DIMS
+
 if TYPE_CHECKING:
     from scalebayes.model.design import Design
 
@@ -35,10 +37,8 @@ def padded(design: Design) -> Design:
     Further models are twins of the last one. All further scores and losses are of them, and count as observed.
     Further families, lineages and runs are new. What a law says about the rows of the design stays as it is.
     """
-    sizes = {
-        dim: len(design.labels(dim))
-        for dim in ("model", "run", "family", "lineage", "model_without_tokens")
-    } | {"score_obs": len(design.score), "loss_obs": len(design.log_loss)}
+    sizes = {dim: len(design.labels(dim)) for dim in LOCAL_DIMS}
+    sizes |= {"score_obs": len(design.score), "loss_obs": len(design.log_loss)}
     more = {dim: _power_of_two(n) - n for dim, n in sizes.items()}
     twins = max(1, more["model_without_tokens"])
     more["model"] = _power_of_two(sizes["model"] + twins) - sizes["model"]
@@ -53,11 +53,13 @@ def padded(design: Design) -> Design:
         for dim, names in ARRAYS.items()
         for name in names
     }
-    for name, n in (("score", sizes["score_obs"]), ("loss", sizes["loss_obs"])):
-        arrays[f"{name}_model"][n:] = sizes["model"]
-        arrays["observed" if name == "score" else "loss_observed"][n:] = True
-    n = sizes["model_without_tokens"]
-    arrays["unknown_tokens"][n:] = sizes["model"] + np.arange(more["model_without_tokens"])
+    first = sizes["model"]  # of the further models
+    arrays["score_model"][sizes["score_obs"] :] = first
+    arrays["observed"][sizes["score_obs"] :] = True
+    arrays["loss_model"][sizes["loss_obs"] :] = first
+    arrays["loss_observed"][sizes["loss_obs"] :] = True
+    unknown = first + np.arange(more["model_without_tokens"])
+    arrays["unknown_tokens"][sizes["model_without_tokens"] :] = unknown
     coords = tuple(
         (dim, (*labels, *(f"\0{i}" for i in range(more.get(dim, 0)))))
         for dim, labels in design.coords

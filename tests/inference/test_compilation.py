@@ -15,7 +15,7 @@ from scipy.stats import beta
 import scalebayes as sb
 from scalebayes.identifiability import prior_and_posterior as unconstrained
 from scalebayes.inference import tree
-from scalebayes.inference.compilation import BLOCK, FEW_DRAWS, make_room, over_draws, unnamed
+from scalebayes.inference.compilation import BLOCK, FEW_DRAWS, make_room, over_draws
 from scalebayes.inference.sampling import site_shapes
 from scalebayes.inference.tree import evaluate
 from scalebayes.model import design as designs
@@ -41,8 +41,8 @@ def test_tables_of_one_shape_share_programs(fitted: sb.Fit) -> None:
         fitted.design_of(fitted.observations.only(families=[family])) for family in ("f1", "f2")
     ]
     assert len({jax.tree.structure(own) for own in designs}) == 2
-    assert len({jax.tree.structure(own) for own in unnamed(designs)}) == 1
-    assert unnamed(designs)[0].labels("benchmark") == designs[0].labels("benchmark")
+    assert len({jax.tree.structure(own.unnamed()) for own in designs}) == 1
+    assert designs[0].unnamed().labels("benchmark") == designs[0].labels("benchmark")
 
 
 def batched(text: str) -> list[str]:
