@@ -22,7 +22,7 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 import scalebayes as sb
-from benchmarks.runs import options, report, sampler
+from benchmarks.runs import SCORE_LAWS, options, report, sampler
 from benchmarks.sloth_data import BENCHMARKS, protocol
 from scalebayes.data.folds import Fold
 from scalebayes.evaluation.predictions import HeldOut, joined, mixed
@@ -32,13 +32,6 @@ from scalebayes.prediction.averaging import pseudo_bma, stacking
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-LAWS = {
-    "Sloth": sb.Sloth(),
-    "SizeAndTokens": sb.SizeAndTokens(),
-    "FamilyIntercept": sb.FamilyIntercept(),
-    "SharedIntercept": sb.SharedIntercept(),
-}
 
 
 def main() -> None:
@@ -51,12 +44,14 @@ def main() -> None:
     started = time.perf_counter()
     observations, groups = protocol(args.leaderboard, 1, joint=False)
     folds = [Fold(" + ".join(g.families), g.hidden) for g in groups]
-    fits = {k: sb.fit(law, observations, seed=0, sampler=sampler(args)) for k, law in LAWS.items()}
+    fits = {
+        k: sb.fit(law, observations, seed=0, sampler=sampler(args)) for k, law in SCORE_LAWS.items()
+    }
     settings = {"moment_match": args.match, "refit": args.refit, "folder": args.out / "folds"}
     loo = sb.compare(fits, by="score", **settings)
     print(loo.table.round(2).to_string(), flush=True)
     held = {}
-    for name, law in LAWS.items():
+    for name, law in SCORE_LAWS.items():
         refits = sb.cross_validate(
             law, observations, folds, seed=0, folder=args.out / "folds", sampler=sampler(args)
         )
@@ -96,7 +91,7 @@ def main() -> None:
     shown = distance[distance["law"].isin(["Sloth", "average"])]
     columns = ["law", "distance", "scores", "crps", "coverage_50", "coverage_90", "width_90"]
     print(shown[columns].round(3).to_string(index=False))
-    singles = laws.loc[list(LAWS)]
+    singles = laws.loc[list(SCORE_LAWS)]
     rank = float(spearmanr(singles["loo_elpd"], singles["larger_elpd"]).statistic)
     agree = singles["loo_elpd"].idxmax() == singles["larger_elpd"].idxmax()
     words = (
@@ -117,7 +112,7 @@ def main() -> None:
             },
             "by_distance": shown[columns].round(4).to_dict("records"),
             "conformal_90": round(sb.conformal_prob(held["Sloth"], 0.9), 4),
-            "pareto_k_over_0.7": {k: int((loo.pareto_k[k] > 0.7).sum()) for k in LAWS},
+            "pareto_k_over_0.7": {k: int((loo.pareto_k[k] > 0.7).sum()) for k in SCORE_LAWS},
             "seconds": round(time.perf_counter() - started, 1),
         },
     )

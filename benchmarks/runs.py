@@ -11,6 +11,14 @@ from typing import Any
 import scalebayes as sb
 from scalebayes.data.csv_files import DATA_FOLDER, data_folder
 
+SCORE_LAWS = {
+    "Sloth": sb.Sloth(),
+    "SizeAndTokens": sb.SizeAndTokens(),
+    "FamilyIntercept": sb.FamilyIntercept(),
+    "SharedIntercept": sb.SharedIntercept(),
+}
+"""The laws that need scores alone."""
+
 FIGURES = ["scores", "error", "bias", "crps", "coverage_90", "coverage_50", "width_90"]
 """Columns of `scoring.figures` that tables and summaries show."""
 

@@ -4,9 +4,8 @@
 
 Laws and simple opponents are judged on the same cells: whether the fits converged, error, CRPS (also as a ratio to
 that of the best opponent of the table), coverage of 50% and 90% intervals, width, seconds. Scores are in points.
-Every finished fold of a method is kept in the folder as CSV, and read when the zoo is run again with other tables
-or methods; `--again` fits anew. Tables of role `test` are left out unless `--release` is given. Writes zoo.csv
-and summary.json.
+Every finished fold of a law is kept in the folder as CSV, and read when the zoo is run again with the same law, data,
+sampler and code. Tables of role `test` are left out unless `--release` is given. Writes zoo.csv and summary.json.
 
 A table is added as a file in benchmarks/zoo/tables.
 """
@@ -14,30 +13,23 @@ A table is added as a file in benchmarks/zoo/tables.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import time
 import warnings
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 import scalebayes as sb
-from benchmarks.runs import options, report, sampler
-from benchmarks.zoo.opponents import OPPONENTS
+from benchmarks.runs import SCORE_LAWS, options, report, sampler
+from benchmarks.zoo.opponents import OPPONENTS, Opponent
 from benchmarks.zoo.table import Table, entries
-from scalebayes.data.folds import Fold
+from scalebayes.data.folds import Fold, hidden
 from scalebayes.evaluation import scoring
+from scalebayes.evaluation.cross_validation import fingerprint, name_of_fold
 from scalebayes.evaluation.heldout import held_out_in_table, holds_out
 from scalebayes.inference.diagnostics import ConvergenceWarning
 from scalebayes.model.law import Law
 
-LAWS: dict[str, Law] = {
-    "Sloth": sb.Sloth(),
-    "SizeAndTokens": sb.SizeAndTokens(),
-    "FamilyIntercept": sb.FamilyIntercept(),
-    "SharedIntercept": sb.SharedIntercept(),
-}
 FIGURES = ["error", "bias", "crps", "coverage_50", "coverage_90", "width_90"]
 
 
@@ -46,7 +38,6 @@ def main() -> None:
     names = [entry.name for entry in entries()]
     parser.add_argument("--tables", nargs="+", choices=names, default=names)
     parser.add_argument("--methods", nargs="+", help="names of laws and opponents; by default all")
-    parser.add_argument("--again", action="store_true", help="fit what is kept in the folder too")
     parser.add_argument("--release", action="store_true", help="with the tables of role test")
     args = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)  # verdicts are reported
@@ -58,12 +49,9 @@ def main() -> None:
         for name, method in methods(table).items():
             if args.methods and name not in args.methods:
                 continue
-            found = [of_fold(args, entry.name, table, name, method, fold) for fold in table.folds]
-            if any(len(own) for own in found):
-                rows.append(
-                    judged(pd.concat(found)).assign(table=entry.name, role=entry.role, method=name)
-                )
-                print(rows[-1].to_string(index=False, header=len(rows) == 1), flush=True)
+            one = judged(pd.concat([of_fold(args, table, method, fold) for fold in table.folds]))
+            rows.append(one.assign(table=entry.name, role=entry.role, method=name))
+            print(rows[-1].to_string(index=False, header=len(rows) == 1), flush=True)
     result = with_ratios(pd.concat(rows, ignore_index=True))
     args.out.mkdir(parents=True, exist_ok=True)
     result.to_csv(args.out / "zoo.csv", index=False)
@@ -71,12 +59,12 @@ def main() -> None:
     report(args, {"zoo": result.round(4).to_dict("records"), "pooled": pooled(result)})
 
 
-def methods(table: Table) -> dict[str, Any]:
+def methods(table: Table) -> dict[str, Law | Opponent]:
     """Laws and opponents that suit a table, by name."""
-    found: dict[str, Any] = {}
+    found: dict[str, Law | Opponent] = {}
     has_losses = bool(table.observations.domains)
     if table.observations.benchmarks:
-        found |= LAWS
+        found |= SCORE_LAWS
     found |= table.loss_laws
     for name, opponent in OPPONENTS.items():
         if has_losses or name != "two lines":
@@ -85,42 +73,46 @@ def methods(table: Table) -> dict[str, Any]:
 
 
 def of_fold(
-    args: argparse.Namespace, table_name: str, table: Table, name: str, method: Any, fold: Fold
+    args: argparse.Namespace, table: Table, method: Law | Opponent, fold: Fold
 ) -> pd.DataFrame:
-    """Judged predictions of the scores and losses of one fold, from the folder if they are kept there."""
-    key = hashlib.sha256("\0".join([fold.name, *map(str, fold.hold_out)]).encode()).hexdigest()[:16]
-    path = Path(args.out) / "folds" / table_name / name.replace("/", " ") / f"{key}.csv"
-    if path.exists() and not args.again:
+    """Judged predictions of the scores and losses of one fold; those of a law are read if they are kept."""
+    if isinstance(method, Law):
+        return of_law(args, table.observations, method, fold)
+    started = time.perf_counter()
+    held = {"score": table.observations.scores, "loss": table.observations.losses}
+    kinds = [of for of, rows in held.items() if hidden(rows, fold.hold_out).any()]
+    found = beside_truth([method(table.observations, fold, of) for of in kinds])
+    return found.assign(converged=True, rhat=float("nan"), seconds=time.perf_counter() - started)
+
+
+def of_law(
+    args: argparse.Namespace, observations: sb.Observations, law: Law, fold: Fold
+) -> pd.DataFrame:
+    """Fit a law without a fold and judge its predictions, or read what an equal fit has given."""
+    settings = {"sampler": sampler(args)}
+    shared = fingerprint(law, observations, 0, settings)
+    path = args.out / "folds" / f"{name_of_fold(shared, fold)}.csv"
+    if path.exists():
         return pd.read_csv(path)
     started = time.perf_counter()
-    if isinstance(method, Law):
-        fit = sb.fit(
-            method, table.observations, seed=0, hold_out=fold.hold_out, sampler=sampler(args), progress=False,
-        )  # fmt: skip
-        parts = [held_out_in_table(fit, of=of, name=fold.name) for of in holds_out(fit)]
-        converged, rhat = fit.verdict.passed, fit.verdict.max_rhat
-    else:
-        kinds = [of for of in ("score", "loss") if len(hidden_rows(table, fold, of))]
-        parts = [method(table.observations, fold, of) for of in kinds]
-        converged, rhat = True, float("nan")
-    seconds = time.perf_counter() - started
-    found = pd.concat(
-        [
-            scoring.scores(part)
-            .rename(columns={"benchmark": "column", "domain": "column"})
-            .assign(of=part.of)
-            for part in parts
-        ]
-    ).assign(converged=converged, rhat=rhat, seconds=seconds)
+    fit = sb.fit(law, observations, seed=0, hold_out=fold.hold_out, progress=False, **settings)
+    found = beside_truth(
+        [held_out_in_table(fit, of=of, name=fold.name) for of in holds_out(fit)]
+    ).assign(
+        converged=fit.verdict.passed,
+        rhat=fit.verdict.max_rhat,
+        seconds=time.perf_counter() - started,
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     found.to_csv(path, index=False)
     return found
 
 
-def hidden_rows(table: Table, fold: Fold, of: str) -> pd.DataFrame:
-    """Scores, or losses, that a fold holds out."""
-    rows = table.observations.scores if of == "score" else table.observations.losses
-    return rows[rows["model"].isin(fold.hold_out)]
+def beside_truth(parts: list[sb.HeldOut]) -> pd.DataFrame:
+    """Scores and losses in one table, benchmark or domain in the column `column`."""
+    names = {"benchmark": "column", "domain": "column"}
+    each = [scoring.scores(part).rename(columns=names).assign(of=part.of) for part in parts]
+    return pd.concat(each)
 
 
 def judged(cells: pd.DataFrame) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 from scipy.special import expit, logit
+from scipy.stats import norm
 from scipy.stats import t as student
 
 import scalebayes as sb
@@ -41,8 +42,10 @@ def sibling(observations: sb.Observations, fold: Fold, of: str) -> HeldOut:
 def two_lines(observations: sb.Observations, fold: Fold, of: str) -> HeldOut:
     """Two steps: log loss as a line in log N and log D, and the logit of the score as a line in the loss.
 
-    The loss of a benchmark is that of its own name, else the first.
+    The loss of a benchmark is that of its own name, else the first. For losses it is `line`.
     """
+    if of == "loss":
+        return line(observations, fold, of)
     losses = _cells(observations, fold, "loss")
     steps = {}
     for domain, own in losses.groupby("domain", sort=False):
@@ -66,9 +69,7 @@ def two_lines(observations: sb.Observations, fold: Fold, of: str) -> HeldOut:
         mean, sd, df = _least_squares(x, y, np.stack([np.ones_like(at), at], axis=-1))
         return chance + (1 - chance) * expit(mean + sd * student.ppf(QUANTILES, df)[order])
 
-    return (
-        line(observations, fold, of) if of == "loss" else _by_column(observations, fold, of, second)
-    )
+    return _by_column(observations, fold, of, second)
 
 
 OPPONENTS: dict[str, Opponent] = {
@@ -131,18 +132,18 @@ def _share(value: np.ndarray, chance: float) -> np.ndarray:
 def _sibling(seen: pd.DataFrame, new: pd.DataFrame) -> np.ndarray:
     """The next smaller model's value, with normal errors of the size seen inside the table."""
 
-    def value_below(row: pd.Series, rows: pd.DataFrame) -> float:
-        smaller = rows[(rows["family"] == row["family"]) & (rows["log_c"] < row["log_c"])]
+    def value_below(row: pd.Series) -> float:
+        smaller = seen[(seen["family"] == row["family"]) & (seen["log_c"] < row["log_c"])]
         if smaller.empty:
             return np.nan
         return float(smaller.loc[smaller["log_c"].idxmax(), "value"])
 
-    inside = np.array([value_below(row, seen) for _, row in seen.iterrows()])
+    inside = np.array([value_below(row) for _, row in seen.iterrows()])
     errors = seen["value"].to_numpy() - inside
     error = np.sqrt(np.nanmean(errors**2)) if np.isfinite(errors).any() else seen["value"].std()
     largest = seen.sort_values("log_c").groupby("family")["value"].last()
     centre = new["family"].map(largest).fillna(seen["value"].median()).to_numpy()
-    return centre[:, None] + error * student.ppf(QUANTILES, 1e6)
+    return centre[:, None] + error * norm.ppf(QUANTILES)
 
 
 def _inputs(rows: pd.DataFrame, *names: str, families: pd.DataFrame) -> np.ndarray:

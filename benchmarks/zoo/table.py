@@ -31,7 +31,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Entry:
-    """A file in `benchmarks/zoo/tables`: its name, the role it declares, and its function `table`.
+    """A table that a file in `benchmarks/zoo/tables` names in `TABLES`, and the role that the file declares.
 
     A table whose role is `development` may be looked at while laws, priors and defaults are chosen; one whose
     role is `test` is run once a release.
@@ -44,11 +44,11 @@ class Entry:
 
 def entries() -> list[Entry]:
     """All tables, by name."""
-    found = []
+    found: list[Entry] = []
     for module in pkgutil.iter_modules(tables.__path__):
         own = importlib.import_module(f"{tables.__name__}.{module.name}")
-        found.append(Entry(module.name, own.ROLE, own.table))
-    return found
+        found += [Entry(name, own.ROLE, table) for name, table in own.TABLES.items()]
+    return sorted(found, key=lambda entry: entry.name)
 
 
 def larger(observations: sb.Observations, keep: int) -> list[Fold]:
@@ -56,4 +56,4 @@ def larger(observations: sb.Observations, keep: int) -> list[Fold]:
     models = observations.models
     rank = models.groupby("family")["params"].rank("dense")
     hidden = tuple(models["model"][rank > keep])
-    return [Fold(f"all but the smallest {keep} sizes of each family", hidden, "all")]
+    return [Fold(f"all but the smallest {keep} sizes of each family", hidden)]

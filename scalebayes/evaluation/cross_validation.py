@@ -81,8 +81,6 @@ def cross_validate(
         raise ValueError(
             "expected at least one fold, got none: no family has a model larger than those that stay"
         )
-    tables = [getattr(observations, kind).to_csv(index=False) for kind in COLUMNS]
-    about = json.dumps([specification(law), own_code(law), tables, seed, _plain(settings), _code()])
     run = functools.partial(
         _of_fold,
         law,
@@ -90,7 +88,7 @@ def cross_validate(
         seed,
         settings,
         None if folder is None else Path(folder),
-        hashlib.sha256(about.encode()).hexdigest(),
+        fingerprint(law, observations, seed, settings),
     )
     finished = (run(fold) for fold in folds) if jobs == 1 else _in_processes(run, folds, jobs)
     tell = progress or (lambda done, total: None)
@@ -100,6 +98,19 @@ def cross_validate(
         parts.append(part)
         tell(len(parts), len(folds))
     return joined(parts)
+
+
+def fingerprint(law: Law, observations: Observations, seed: int, settings: dict[str, Any]) -> str:
+    """Hash of all that a fit depends on: law, data, seed, other arguments of `fit`, code and versions."""
+    tables = [getattr(observations, kind).to_csv(index=False) for kind in COLUMNS]
+    about = [specification(law), own_code(law), tables, seed, _plain(settings), _code()]
+    return hashlib.sha256(json.dumps(about).encode()).hexdigest()
+
+
+def name_of_fold(shared: str, fold: Fold) -> str:
+    """Name of the file of a finished fold, without suffix, from the `fingerprint` that all folds share."""
+    about = json.dumps([shared, fold.name, fold.hold_out])
+    return hashlib.sha256(about.encode()).hexdigest()[:24]
 
 
 def _in_processes(
@@ -143,8 +154,7 @@ def _of_fold(
     """One fold: read it if it is finished, else fit it and store it under a hash of all it depends on."""
     path = None
     if folder is not None:
-        about = json.dumps([shared, fold.name, fold.hold_out])
-        path = folder / f"{hashlib.sha256(about.encode()).hexdigest()[:24]}.npz"
+        path = folder / f"{name_of_fold(shared, fold)}.npz"
         if (found := _read(path)) is not None:
             return found
     with warnings.catch_warnings():

@@ -12,5 +12,8 @@ ROLE = "development"
 def table() -> Table:
     use_data("gadre")
     observations, hidden = of_the_paper()
-    fold = Fold("1.4B and 6.9B", tuple(hidden), "all")
+    fold = Fold("1.4B and 6.9B", tuple(hidden))
     return Table(observations, [fold], {"Ladder": sb.Ladder(feature="c4")})
+
+
+TABLES = {"gadre": table}

@@ -9,3 +9,6 @@ ROLE = "development"
 def table() -> Table:
     observations = sb.datasets.open_llm()
     return Table(observations, larger(observations, keep=2))
+
+
+TABLES = {"open_llm": table}

@@ -29,4 +29,7 @@ def table() -> Table:
     )
     hidden = tuple(rows["model"][rows["params"] > SMALLEST_LARGE])
     law = sb.Ladder(feature="lambada_openai")
-    return Table(observations, [Fold("6.9B and 12B", hidden, "all")], {"Ladder": law})
+    return Table(observations, [Fold("6.9B and 12B", hidden)], {"Ladder": law})
+
+
+TABLES = {"pythia": table}

@@ -1,4 +1,4 @@
-"""The ladder's runs of half the smallest multiple of tokens, from the sixteen others.
+"""The ladder of OLMo: its two targets, each rung from the smaller ones, and runs of half the smallest multiple.
 
 Data from https://github.com/allenai/OLMo-ladder, Apache-2.0.
 """
@@ -10,13 +10,38 @@ from benchmarks.ladder_protocol import LAWS, TARGETS
 from benchmarks.runs import use_data
 from benchmarks.zoo.table import Table
 from scalebayes.data.folds import Fold
+from scalebayes.prediction.averaging import sizes
 
 ROLE = "development"
+LADDERS = {f"Ladder, {name} loss": law for name, law in LAWS.items()}
 
 
-def table() -> Table:
+def small_runs() -> sb.Observations:
+    """Sixteen runs of 190M to 1.3B."""
+    return sb.datasets.olmo_ladder().without(models=TARGETS)
+
+
+def targets() -> Table:
+    """The published protocol: 7B and 13B from the small runs."""
+    fold = Fold("7B and 13B", tuple(TARGETS))
+    return Table(sb.datasets.olmo_ladder(), [fold], LADDERS)
+
+
+def rungs() -> Table:
+    """The third and the fourth size of the small runs, each with all larger ones, from the smaller."""
+    observations = small_runs()
+    names = [tuple(own) for _, own in sizes(observations)]
+    folds = [
+        Fold(f"size {n + 1}", tuple(m for own in names[n:] for m in own))
+        for n in range(2, len(names))
+    ]
+    return Table(observations, folds, LADDERS)
+
+
+def extra() -> Table:
+    """Runs of half the smallest multiple of tokens from the small runs and their repeats."""
     rows = pd.read_csv(use_data("olmo_ladder") / "extra_runs.csv").rename(columns={"run": "model"})
-    small = sb.datasets.olmo_ladder().without(models=TARGETS)
+    small = small_runs()
     facts = small.scores.drop_duplicates("benchmark").set_index("benchmark")
     [family] = small.families
     scores = rows.rename(columns={"task": "benchmark", "accuracy": "score"})
@@ -30,5 +55,7 @@ def table() -> Table:
     extra = sb.Observations(models, scores, losses[["model", "domain", "loss", "unit"]])
     observations = sb.Observations.concat(small, extra)
     hidden = tuple(m for m in models["model"] if "0.5xc" in m)
-    laws = {f"Ladder, {name} loss": law for name, law in LAWS.items()}
-    return Table(observations, [Fold("half a multiple", hidden, "all")], laws)
+    return Table(observations, [Fold("half a multiple", hidden)], LADDERS)
+
+
+TABLES = {"ladder_targets": targets, "ladder_rungs": rungs, "ladder_extra": extra}
