@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import table
 
 import scalebayes as sb
+from benchmarks.zoo.figures import judged, missed, pooled, records, with_ratios
 from benchmarks.zoo.opponents import N_DRAW, OPPONENTS, QUANTILES, _predictive
 from benchmarks.zoo.table import entries, larger
 from scalebayes.evaluation import scoring
@@ -74,3 +76,68 @@ def test_the_sibling_is_the_largest_that_is_seen() -> None:
         known[row.model.replace("-3", "-2"), row.benchmark] for row in held.cells.itertuples()
     ]
     np.testing.assert_allclose(np.median(held.draws, axis=1), expected)
+
+
+def rows_of(law: dict[str, tuple[int, float, float, int]], opponent: float = 2.0) -> pd.DataFrame:
+    """Judged rows of `Sloth` (values, CRPS, coverage, converged fits of 2) and of an opponent on each table."""
+    plain = {"role": "development", "of": "score", "max_rhat": 1.0, "folds": 2, "seconds": 1.0}
+    plain |= dict.fromkeys(["error", "bias", "width_90"], 1.0) | {"coverage_50": 0.5}
+    found = []
+    for name, (cells, crps, coverage, converged) in law.items():
+        own = {"crps": crps, "coverage_90": coverage, "converged": converged, "method": "Sloth"}
+        simple = {"crps": opponent, "coverage_90": 0.5, "converged": 2, "method": "line in log C"}
+        found += [plain | row | {"table": name, "cells": cells} for row in (own, simple)]
+    return with_ratios(pd.DataFrame(found))
+
+
+def test_pooled_figures_weigh_values_and_ratios_weigh_tables() -> None:
+    rows = rows_of({"a": (300, 1.0, 0.9, 2), "b": (100, 4.0, 0.7, 1)})
+    found = pooled(rows).set_index("method").loc["Sloth"]
+    assert found["coverage_90"] == pytest.approx((300 * 0.9 + 100 * 0.7) / 400)
+    assert found["crps_ratio"] == pytest.approx((300 * 1.0 + 100 * 4.0) / (400 * 2.0))
+    assert found["typical_ratio"] == pytest.approx(np.sqrt(0.5 * 2.0))
+    assert (found["folds"], found["converged"]) == (4, 3)
+
+
+def test_the_verdict_names_what_misses_its_target() -> None:
+    rows = rows_of(
+        {
+            "good": (1000, 1.0, 0.9, 2),
+            "small and wide": (99, 1.0, 0.97, 2),
+            "large and wide": (100, 1.0, 0.97, 2),
+            "narrow": (20, 1.0, 0.79, 2),
+            "failed": (20, 1.0, 0.9, 1),
+            "worse": (20, 2.1, 0.9, 2),
+        }
+    )
+    found = missed(rows, pooled(rows))
+    assert list(zip(found["table"], found["found"], strict=True)) == [
+        ("large and wide", "97.0%"),
+        ("narrow", "79.0%"),
+        ("failed", "1 of 2 fits"),
+        ("worse", "1.05"),
+    ]
+    assert set(found["method"]) == {"Sloth"}
+
+
+def test_the_verdict_names_pooled_targets_and_opponents_that_were_not_run() -> None:
+    rows = rows_of({"a": (1000, 1.9, 0.87, 2)})
+    found = missed(rows, pooled(rows))
+    assert list(found["table"]) == ["all tables", "all tables"]
+    assert list(found["found"]) == ["87.0%", "0.95"]
+    alone = with_ratios(rows[rows["method"] == "Sloth"].drop(columns="best_opponent"))
+    found = missed(alone, pooled(alone))
+    assert list(found["found"]) == ["no opponent was run", "87.0%", "no opponent was run"]
+    assert records(alone)[0]["crps_ratio"] is None
+
+
+def test_scores_and_losses_of_several_folds_are_judged_apart() -> None:
+    observations = own_table()
+    parts = []
+    for n, [fold] in enumerate([larger(observations, keep=2), larger(observations, keep=3)]):
+        held = OPPONENTS["line in log C"](observations, fold, "loss")
+        cells = scoring.scores(held).rename(columns={"domain": "column"})
+        parts.append(cells.assign(of="loss", converged=n == 0, rhat=1.0 + n, seconds=2.0))
+    [row] = judged(pd.concat(parts)).to_dict("records")
+    assert (row["cells"], row["folds"], row["converged"]) == (45, 2, 1)
+    assert (row["max_rhat"], row["seconds"]) == (2.0, 4.0)

@@ -78,6 +78,8 @@ OPPONENTS: dict[str, Opponent] = {
     "largest sibling": sibling,
     "two lines": two_lines,
 }
+FOR_LOSSES = frozenset({"two lines"})
+"""Opponents that need losses beside scores."""
 
 
 def _cells(observations: sb.Observations, fold: Fold, of: str) -> pd.DataFrame:
