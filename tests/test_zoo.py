@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,12 +12,15 @@ from conftest import table
 import scalebayes as sb
 from benchmarks.zoo.figures import judged, missed, pooled, records, with_ratios
 from benchmarks.zoo.opponents import N_DRAW, OPPONENTS, QUANTILES, _predictive
-from benchmarks.zoo.table import entries, larger
+from benchmarks.zoo.predictions import methods, of_fold
+from benchmarks.zoo.table import Table, entries, larger
+from scalebayes.data.folds import Fold
 from scalebayes.evaluation import scoring
+from scalebayes.evaluation.cross_validation import fingerprint, name_of_fold
 
 
 def own_table() -> sb.Observations:
-    """Scores and losses that rise with compute."""
+    """Scores that rise with compute and losses that fall with it; mixtures of two sources."""
     plain = table(3, 4)
     rng = np.random.default_rng(0)
     log_c = np.log10(plain.models.set_index("model")["flops"])
@@ -24,7 +29,12 @@ def own_table() -> sb.Observations:
         0.4 + 0.08 * (scores["model"].map(log_c) - 22) + rng.normal(0, 0.01, len(scores))
     )
     losses["loss"] = 3 * 10 ** (-0.05 * (losses["model"].map(log_c) - 22))
-    return plain.with_tables(scores=scores, losses=losses)
+    share = rng.uniform(0.2, 0.8, len(plain.models))
+    parts = [
+        plain.models[["model"]].assign(source=source, weight=weight)
+        for source, weight in (("web", share), ("code", 1 - share))
+    ]
+    return plain.with_tables(scores=scores, losses=losses, mixtures=pd.concat(parts))
 
 
 def test_every_table_declares_its_role() -> None:
@@ -65,6 +75,18 @@ def test_opponents_predict_what_is_hidden_without_seeing_it(name: str, of: str) 
     np.testing.assert_array_equal(held.draws, other.draws)
     error = scoring.figures(scoring.scores(held))["error"].item()
     assert error < (1.0 if of == "loss" else 6.0)
+
+
+def test_the_mixture_explains_losses_exactly_where_it_is_all_that_differs() -> None:
+    observations = own_table()
+    weights = observations.mixtures.set_index(["source", "model"])["weight"]["code"]
+    losses = observations.losses
+    losses["loss"] *= np.exp(0.5 * losses["model"].map(weights))
+    [fold] = larger(observations, keep=3)
+    held = OPPONENTS["line in log C and mixture"](
+        observations.with_tables(losses=losses), fold, "loss"
+    )
+    np.testing.assert_allclose(np.median(held.draws, axis=1), held.cells["observed"], rtol=1e-6)
 
 
 def test_the_sibling_is_the_largest_that_is_seen() -> None:
@@ -114,8 +136,9 @@ def test_the_verdict_names_what_misses_its_target() -> None:
     assert list(zip(found["table"], found["found"], strict=True)) == [
         ("large and wide", "97.0%"),
         ("narrow", "79.0%"),
-        ("failed", "1 of 2 fits"),
+        ("failed", "1 of 2"),
         ("worse", "1.05"),
+        ("all tables", "11 of 12"),
     ]
     assert set(found["method"]) == {"Sloth"}
 
@@ -141,3 +164,37 @@ def test_scores_and_losses_of_several_folds_are_judged_apart() -> None:
     [row] = judged(pd.concat(parts)).to_dict("records")
     assert (row["cells"], row["folds"], row["converged"]) == (45, 2, 1)
     assert (row["max_rhat"], row["seconds"]) == (2.0, 4.0)
+
+
+def test_the_kept_fold_of_an_equal_fit_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    observations, law, nuts = own_table(), sb.FamilyIntercept(), sb.Nuts(draws=10)
+    [fold] = larger(observations, keep=3)
+    name = name_of_fold(fingerprint(law, observations, 0, {"sampler": nuts}), fold)
+    (tmp_path / f"{name}.csv").write_text("model,converged\nm,True\n")
+
+    def fit(*arguments: object, **options: object) -> None:
+        raise RuntimeError("fitted")
+
+    monkeypatch.setattr(sb, "fit", fit)
+    assert of_fold(tmp_path, nuts, observations, law, fold)["model"].tolist() == ["m"]
+    for other in (
+        (sb.Nuts(draws=11), observations, law, fold),
+        (nuts, observations.only(benchmarks=["arc"]), law, fold),
+        (nuts, observations, sb.SharedIntercept(), fold),
+        (nuts, observations, law, Fold("another", fold.hold_out[:1])),
+    ):
+        with pytest.raises(RuntimeError, match="fitted"):
+            of_fold(tmp_path, *other)
+
+
+def test_methods_suit_their_table() -> None:
+    full = own_table()
+    losses = full.with_tables(scores=full.scores[:0])
+    assert {"Sloth", "two lines", "line in log C and mixture"} <= set(methods(Table(full, [])))
+    found = methods(Table(losses, [], {"FlpM": sb.FlpM()}))
+    assert next(iter(found)) == "FlpM"
+    assert set(found) == {"FlpM"} | set(OPPONENTS) - {"two lines"}
+    plain = sb.Observations(full.models, full.scores)
+    assert not {"two lines", "line in log C and mixture"} & set(methods(Table(plain, [])))

@@ -95,15 +95,36 @@ def missed(rows: pd.DataFrame, of_all: pd.DataFrame) -> pd.DataFrame:
     found = []
     for _, row in rows[~rows["method"].isin(OPPONENTS)].iterrows():
         where = {"table": row["table"], "of": row["of"], "method": row["method"]}
-        if row["converged"] < row["folds"]:
-            text = f"{row['converged']} of {row['folds']} fits"
-            found.append({**where, "target": "every fit converges", "found": text})
         large = row["cells"] >= MIN_CELLS_OF_LARGE
-        found += _missed(where, row, COVERAGE_OF_LARGE if large else COVERAGE_OF_SMALL, MAX_RATIO)
+        coverage = COVERAGE_OF_LARGE if large else COVERAGE_OF_SMALL
+        found += misses(row, coverage, MAX_RATIO, where)
     for _, row in of_all[~of_all["method"].isin(OPPONENTS)].iterrows():
         where = {"table": "all tables", "of": row["of"], "method": row["method"]}
-        found += _missed(where, row, COVERAGE_POOLED, MAX_RATIO_POOLED)
+        found += misses(row, COVERAGE_POOLED, MAX_RATIO_POOLED, where)
     return pd.DataFrame(found, columns=["table", "of", "method", "target", "found"])
+
+
+def misses(
+    row: pd.Series, coverage: tuple[float, float], ratio: float, where: dict[str, str]
+) -> list[dict[str, str]]:
+    """The targets that one row of figures misses: convergence, coverage of 90% intervals and CRPS.
+
+    Args:
+        row: Figures with folds, converged, coverage_90 and crps_ratio.
+        coverage: Range that coverage is to lie in.
+        ratio: Largest ratio of the CRPS to that of the best opponent.
+        where: What names the row, the first columns of the result.
+    """
+    found = {}
+    low, high = coverage
+    if row["converged"] < row["folds"]:
+        found["every fit converges"] = f"{row['converged']} of {row['folds']}"
+    if not low <= row["coverage_90"] <= high:
+        found[f"90% intervals cover {low:.0%} to {high:.0%}"] = f"{row['coverage_90']:.1%}"
+    if not row["crps_ratio"] <= ratio:
+        text = f"{row['crps_ratio']:.2f}" if row["crps_ratio"] > ratio else "no opponent was run"
+        found[f"CRPS at most {ratio:g} of the best opponent's"] = text
+    return [{**where, "target": target, "found": text} for target, text in found.items()]
 
 
 def verdict(targets: pd.DataFrame) -> str:
@@ -115,21 +136,4 @@ def verdict(targets: pd.DataFrame) -> str:
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows of a table for JSON: rounded, and null where a figure is missing."""
     found: list[dict[str, Any]] = json.loads(table.round(4).to_json(orient="records"))
-    return found
-
-
-def _missed(
-    where: dict[str, str], row: pd.Series, coverage: tuple[float, float], ratio: float
-) -> list[dict[str, str]]:
-    """Targets of coverage and of the CRPS ratio that a row misses."""
-    found = []
-    low, high = coverage
-    if not low <= row["coverage_90"] <= high:
-        target = f"90% intervals cover {low:.0%} to {high:.0%}"
-        found.append({**where, "target": target, "found": f"{row['coverage_90']:.1%}"})
-    if not row["crps_ratio"] <= ratio:
-        target = f"CRPS at most {ratio:g} of the best opponent's"
-        none = pd.isna(row["crps_ratio"])
-        text = "no opponent was run" if none else f"{row['crps_ratio']:.2f}"
-        found.append({**where, "target": target, "found": text})
     return found

@@ -27,6 +27,12 @@ def line(observations: sb.Observations, fold: Fold, of: str) -> HeldOut:
     return _by_column(observations, fold, of, lambda seen, new: _line(seen, new, of))
 
 
+def line_and_mixture(observations: sb.Observations, fold: Fold, of: str) -> HeldOut:
+    """`line` with the weights of the sources of training data as further inputs."""
+    weights = observations.mixtures.pivot(index="model", columns="source", values="weight")
+    return _by_column(observations, fold, of, lambda seen, new: _line(seen, new, of, weights))
+
+
 def logistic(observations: sb.Observations, fold: Fold, of: str) -> HeldOut:
     """The same on the logit of the share of the room above chance; for losses it is `line`."""
     if of == "loss":
@@ -77,9 +83,12 @@ OPPONENTS: dict[str, Opponent] = {
     "logistic in log C": logistic,
     "largest sibling": sibling,
     "two lines": two_lines,
+    "line in log C and mixture": line_and_mixture,
 }
 FOR_LOSSES = frozenset({"two lines"})
 """Opponents that need losses beside scores."""
+FOR_MIXTURES = frozenset({"line in log C and mixture"})
+"""Opponents that need the mixture of every model."""
 
 
 def _cells(observations: sb.Observations, fold: Fold, of: str) -> pd.DataFrame:
@@ -113,9 +122,16 @@ def _by_column(
     return HeldOut(table.assign(fold=fold.name), np.concatenate(draws), pd.DataFrame(), of=of)
 
 
-def _line(seen: pd.DataFrame, new: pd.DataFrame, of: str) -> np.ndarray:
+def _line(
+    seen: pd.DataFrame, new: pd.DataFrame, of: str, weights: pd.DataFrame | None = None
+) -> np.ndarray:
     y = seen["value"].to_numpy()
     x, new_x = (_inputs(rows, "log_c", families=seen) for rows in (seen, new))
+    if weights is not None:
+        x, new_x = (
+            np.hstack([x, weights.loc[seen["model"]]]),
+            np.hstack([new_x, weights.loc[new["model"]]]),
+        )
     return _predictive(x, y, new_x) if of == "score" else np.exp(_predictive(x, np.log(y), new_x))
 
 

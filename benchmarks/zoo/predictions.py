@@ -9,7 +9,7 @@ import pandas as pd
 
 import scalebayes as sb
 from benchmarks.runs import SCORE_LAWS
-from benchmarks.zoo.opponents import FOR_LOSSES, OPPONENTS, Opponent
+from benchmarks.zoo.opponents import FOR_LOSSES, FOR_MIXTURES, OPPONENTS, Opponent
 from benchmarks.zoo.table import Table
 from scalebayes.data.folds import Fold, hidden
 from scalebayes.evaluation import scoring
@@ -24,8 +24,11 @@ def methods(table: Table) -> dict[str, Law | Opponent]:
     if table.observations.benchmarks:
         found |= SCORE_LAWS
     found |= table.loss_laws
-    both = bool(table.observations.benchmarks and table.observations.domains)
-    unsuited = frozenset() if both else FOR_LOSSES
+    unsuited: set[str] = set()
+    if not (table.observations.benchmarks and table.observations.domains):
+        unsuited |= FOR_LOSSES
+    if table.observations.mixtures.empty:
+        unsuited |= FOR_MIXTURES
     return found | {name: own for name, own in OPPONENTS.items() if name not in unsuited}
 
 
