@@ -40,7 +40,7 @@ def own_table() -> sb.Observations:
 def test_every_table_declares_its_role() -> None:
     found = entries()
     assert len(found) >= 10
-    assert {entry.role for entry in found} <= {"development", "test"}
+    assert {entry.role for entry in found} == {"development", "test"}
     assert all(callable(entry.table) for entry in found)
 
 

@@ -21,6 +21,15 @@ def small_runs() -> sb.Observations:
     return sb.datasets.olmo_ladder().without(models=TARGETS)
 
 
+def from_smaller_sizes(observations: sb.Observations) -> list[Fold]:
+    """Each size from the third, with all larger ones."""
+    names = [tuple(own) for _, own in sizes(observations)]
+    return [
+        Fold(f"size {n + 1}", tuple(m for own in names[n:] for m in own))
+        for n in range(2, len(names))
+    ]
+
+
 def targets() -> Table:
     """The published protocol: 7B and 13B from the small runs."""
     fold = Fold("7B and 13B", tuple(TARGETS))
@@ -30,12 +39,7 @@ def targets() -> Table:
 def rungs() -> Table:
     """The third and the fourth size of the small runs, each with all larger ones, from the smaller."""
     observations = small_runs()
-    names = [tuple(own) for _, own in sizes(observations)]
-    folds = [
-        Fold(f"size {n + 1}", tuple(m for own in names[n:] for m in own))
-        for n in range(2, len(names))
-    ]
-    return Table(observations, folds, LADDERS)
+    return Table(observations, from_smaller_sizes(observations), LADDERS)
 
 
 def extra() -> Table:
