@@ -2,20 +2,20 @@ r"""Simulated tables of few families, from a generator that is none of the laws.
 
 With model i of family f, benchmark j, n = log(N/N0), d = log(D/D0) and c = (n + d) / 2:
 
-    ability_ij = level_j + slope_j g_f n + tokens_j g_f d + bend_j c^2 + product_j n d
+    ability_ij = level_j + slope_j g_f n + tokens_j g_f d + quad_j c^2 + product_j n d
                  + shift_f + own_fj + sd (r common_i + sqrt(1 - r^2) single_ij)
     mu_ij      = floor_j + (ceiling_j - floor_j) (1 + exp(-ability_ij))^(-nu_j)
     score_ij   = Binomial(items_j, mu_ij) / items_j
 
 N0 and D0 are the geometric means of the table. A table draws anew: sizes, their steps and one of three rules for
 tokens; positive slopes (Gamma), different for each benchmark; how far families lie apart, altogether and on single
-benchmarks, and by a factor g_f in slopes; a small bend for half of the benchmarks and a small product for half; the
-deviations of models, common to their benchmarks with weight r, with the tails of Student's t with 4 degrees of
-freedom; the asymmetry nu of the curve, from 0.4 to 2.5 (1 is the logistic curve); ceilings between 0.8 and 1 or one;
-floors at the stated chance or below it, down to 60%; and the number of items.
+benchmarks, and by a factor g_f in slopes; a small quadratic term for half of the benchmarks and a small product for
+half; the deviations of models, common to their benchmarks with weight r, with the tails of Student's t with 4 degrees
+of freedom; the asymmetry nu of the curve, from 0.4 to 2.5 (1 is the logistic curve); ceilings between 0.8 and 1 or
+one; floors at the stated chance or below it, down to 60%; and the number of items.
 
-The laws share with it no prior, no floor around chance, no ceiling and, unless nu is 1, no link. Numbers are chosen
-such that a benchmark rises between 0.1 and 1 logits for a factor of e in size, as on public leaderboards.
+No number is drawn from a prior of a law, and no law has quadratic terms, heavy tails or, by default, ceilings below
+one. Scales are chosen such that most benchmarks rise by 0.1 to 1 logits for a factor of e in size.
 """
 
 from __future__ import annotations
