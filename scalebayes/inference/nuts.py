@@ -1,60 +1,36 @@
 """Nuts: the No-U-Turn Sampler, with a mass matrix and a step size shared by all chains.
 
-The kernel is NumPyro's. Data and mask are arguments of the compiled program, so that fits of a law to tables
-of one shape share it. At the end of each window of the warmup all chains take one mass matrix, estimated from
-the draws of all chains: the dense block of a law has about a hundred dimensions, and a single chain has too few
-draws for it. For a law with mirrored modes the draws of other chains are first reflected to a chain's own mode.
-After the warmup all chains share one step size.
+`scalebayes.inference.chain` has the programs of one chain. At the end of each window of the warmup all chains
+take one mass matrix, estimated from the draws of all chains: the dense block of a law has about a hundred
+dimensions, and a single chain has too few draws for it. For a law with mirrored modes the draws of other
+chains are first reflected to a chain's own mode. After the warmup all chains share one step size.
 """
 
 from __future__ import annotations
 
-import functools
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from numpyro.infer.hmc import hmc
 from numpyro.infer.hmc_util import build_adaptation_schedule
-from numpyro.infer.util import potential_energy
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from scalebayes.inference.compilation import MAX_PROGRAMS, jit
-from scalebayes.inference.initial_values import near_prior_means
+from scalebayes.inference.chain import CHUNK, compiled_chain, dense_sites, in_phase
 from scalebayes.inference.metric import with_one_mass, with_one_step_size
 from scalebayes.inference.sampling import Sampled, site_shapes
-from scalebayes.model.effects import local_dim
-from scalebayes.model.law import at_current_precision
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
 
     from scalebayes.model.design import Design
     from scalebayes.model.law import Law
 
-CHUNK = 50
-"""Iterations per call of the compiled program; the progress bar advances after each call."""
-
 FEW_ITERATIONS = 400
 """Largest number of iterations, over all chains, for which the program is compiled to run briefly."""
-
-MAX_DENSE_FAMILIES = 4
-"""Largest number of families whose effects are in the dense block of the mass matrix."""
-
-WARMUP_TREE_DEPTH = 7
-"""Largest tree depth of the warmup: deep trees are wasteful before the step size is adapted."""
-
-PHASES = build_adaptation_schedule(150)
-"""The shortest schedule of a warmup with three windows: step size, then mass matrix too, then step size again.
-
-The compiled program knows this schedule only. A warmup of any length and number of windows is run on it: before
-each window the chain's clock is set so that its phase ends when the window does.
-"""
 
 
 @dataclass(frozen=True)
@@ -181,7 +157,7 @@ def run_chains(law: Law, design: Design, settings: Nuts, seed: int, progress: bo
         for number, window in enumerate(windows):
             length = window.end - window.start + 1
             phase = 2 if number == len(windows) - 1 else min(number, 1)
-            states = [_in_phase(state, phase, length) for state in states]
+            states = [in_phase(state, phase, length) for state in states]
             states, kept = zip(*pool.map(run, states, [length] * len(runs)), strict=True)
             if phase == 1:  # chains adapt mass matrices
                 z = _joined(kept, vectorized)["z"]
@@ -193,87 +169,6 @@ def run_chains(law: Law, design: Design, settings: Nuts, seed: int, progress: bo
     return Sampled(saturated=depth >= settings.max_tree_depth, **found)
 
 
-def _in_phase(state: Any, phase: int, length: int) -> Any:
-    """The state of a chain that `length` iterations will bring to the end of a phase of the warmup."""
-    first = PHASES[phase].end + 1 - length
-    window = jnp.full_like(state.adapt_state.window_idx, phase)
-    return state._replace(
-        i=jnp.full_like(state.i, first),
-        adapt_state=state.adapt_state._replace(window_idx=window),
-    )
-
-
 def _joined(kept: tuple[dict[str, Any], ...], vectorized: bool) -> dict[str, Any]:
     """Draws of all chains, each array with leading dimensions (chain, draw)."""
     return kept[0] if vectorized else jax.tree.map(lambda *v: np.stack(v), *kept)
-
-
-@functools.lru_cache(maxsize=MAX_PROGRAMS)
-def _program(
-    law: Law, target_accept: float, max_tree_depth: int, dense: tuple[str, ...]
-) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Start and advance of one chain; data, mask and the length of the warmup are arguments."""
-
-    def story(design: Design) -> None:
-        at_current_precision(law)(design)
-
-    def potential(design: Design) -> Callable[..., Any]:
-        return functools.partial(potential_energy, story, (design,), {})
-
-    init, sample = hmc(potential_fn_gen=potential, algo="NUTS")
-
-    def start(key: jax.Array, shift: dict[str, Any], design: Design) -> Any:
-        return init(
-            near_prior_means(story, design, shift),
-            num_warmup=PHASES[-1].end + 1,
-            rng_key=jax.random.split(key)[0],  # as NumPyro's NUTS, whose draws these are
-            dense_mass=[dense],
-            target_accept_prob=target_accept,
-            max_tree_depth=(min(max_tree_depth, WARMUP_TREE_DEPTH), max_tree_depth),
-            model_args=(design,),
-        )
-
-    def advance(state: Any, design: Design, n: jax.Array) -> Any:
-        def step(i: jax.Array, carry: Any) -> Any:
-            state, kept = carry
-            state = sample(state, (design,))
-            return state, jax.tree.map(lambda k, v: k.at[i].set(v), kept, _kept(state))
-
-        room = jax.tree.map(
-            lambda v: jnp.zeros((CHUNK, *jnp.shape(v)), jnp.result_type(v)), _kept(state)
-        )
-        return jax.lax.fori_loop(0, n, step, (state, room))
-
-    return start, advance
-
-
-def _kept(state: Any) -> dict[str, Any]:
-    return {
-        "z": state.z,
-        "diverging": state.diverging,
-        "n_steps": state.num_steps,
-        "energy": state.energy,
-        "acceptance_rate": state.accept_prob,
-        "lp": -state.potential_energy,
-        "step_size": state.adapt_state.step_size,
-    }
-
-
-@functools.lru_cache(maxsize=MAX_PROGRAMS)
-def compiled_chain(
-    vectorized: bool, briefly: bool, *key: Any
-) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """The compiled start and advance of one chain, or of all at once; for the key see `_program`."""
-    start, advance = _program(*key)
-    if vectorized:
-        start, advance = jax.vmap(start, (0, 0, None)), jax.vmap(advance, (0, None, None))
-    return jit(start, briefly=True), jit(advance, briefly=briefly)
-
-
-def dense_sites(law: Law, design: Design, shapes: Mapping[str, tuple[int, ...]]) -> set[str]:
-    """Names of the sampled sites in the dense block of the mass matrix: all global ones.
-
-    Effects of families are included if there are at most `MAX_DENSE_FAMILIES` families.
-    """
-    learned = {None, "family"} if len(design.labels("family")) <= MAX_DENSE_FAMILIES else {None}
-    return {name for name in shapes if local_dim(law, name) in learned}

@@ -14,7 +14,7 @@ from conftest import HELD_OUT, table
 from numpyro import distributions as dist
 
 import scalebayes as sb
-from scalebayes.inference import diagnostics, metric, nuts
+from scalebayes.inference import chain, diagnostics, metric, nuts
 from scalebayes.inference.diagnostics import ConvergenceWarning
 from scalebayes.inference.sampling import site_shapes
 from scalebayes.model import design
@@ -57,7 +57,7 @@ def test_loo_runs_on_the_tree(fitted: sb.Fit) -> None:
 
 
 def test_another_subset_does_not_compile_again(fitted: sb.Fit) -> None:
-    start, advance = nuts.compiled_chain(False, *key_of(fitted))
+    start, advance = chain.compiled_chain(False, *key_of(fitted))
     before = start._cache_size(), advance._cache_size()
     with pytest.warns(ConvergenceWarning):
         sb.fit(
@@ -68,7 +68,7 @@ def test_another_subset_does_not_compile_again(fitted: sb.Fit) -> None:
             hold_out=["f2-3"],
             progress=False,
         )
-    start, advance = nuts.compiled_chain(False, *key_of(fitted))
+    start, advance = chain.compiled_chain(False, *key_of(fitted))
     # programs may have been forgotten to make room for those of other tests
     assert (start._cache_size(), advance._cache_size()) == tuple(max(n, 1) for n in before)
 
@@ -81,7 +81,7 @@ def key_of(fit: sb.Fit) -> tuple[object, ...]:
         fit.law,
         settings.target_accept,
         settings.max_tree_depth,
-        tuple(sorted(nuts.dense_sites(fit.law, fit.design, site_shapes(fit.law, fit.design)))),
+        tuple(sorted(chain.dense_sites(fit.law, fit.design, site_shapes(fit.law, fit.design)))),
     )
 
 
@@ -231,7 +231,7 @@ def test_the_shared_metric_is_the_covariance_and_its_roots() -> None:
 
 
 def test_chains_share_metric_and_step_size(fitted: sb.Fit) -> None:
-    start, _ = nuts.compiled_chain(False, *key_of(fitted))
+    start, _ = chain.compiled_chain(False, *key_of(fitted))
     reflection = fitted.law.reflection(fitted.design)
     rng = np.random.default_rng(0)
     with jax.enable_x64(True):
