@@ -208,10 +208,10 @@ def test_a_reflection_of_rows_is_a_sign_for_each_draw() -> None:
     z = {"rows": np.ones((2, 50, 3, 2)), "row": np.ones((2, 50, 2))}
     z["rows"][1, ..., -1] = z["row"][1, ..., -1] = -1.0  # the second chain is mirrored
     reflection = {name: np.array([1.0, -1.0]) for name in z}
-    for chain, signs in enumerate(metric.mirrored(z, reflection, ())):
+    for own, signs in enumerate(metric.mirrored(z, reflection, ())):
         for name in z:
             np.testing.assert_array_equal(
-                z[name] * signs[name], np.broadcast_to(z[name][chain], z[name].shape)
+                z[name] * signs[name], np.broadcast_to(z[name][own], z[name].shape)
             )
 
 
