@@ -1,7 +1,7 @@
 """One chain of the No-U-Turn Sampler as compiled programs: start and advance.
 
-The kernel is NumPyro's. Data and mask are arguments of the programs, so that fits of a law to tables of one shape
-share them.
+The kernel is NumPyro's. Data, mask and target acceptance are arguments of the programs, so that fits of a law to
+tables of one shape share them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from numpyro.infer.hmc import hmc
 from numpyro.infer.hmc_util import build_adaptation_schedule
-from numpyro.infer.util import potential_energy
+from numpyro.infer.util import ParamInfo, potential_energy
 
 from scalebayes.inference.compilation import MAX_PROGRAMS, jit
 from scalebayes.inference.initial_values import near_prior_means
@@ -55,9 +55,9 @@ def in_phase(state: Any, phase: int, length: int) -> Any:
 
 @functools.lru_cache(maxsize=MAX_PROGRAMS)
 def _program(
-    law: Law, target_accept: float, max_tree_depth: int, dense: tuple[str, ...]
+    law: Law, max_tree_depth: int, dense: tuple[str, ...]
 ) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Start and advance of one chain; data, mask and the length of the warmup are arguments."""
+    """Start and advance of one chain; data, mask, target acceptance and the length of the warmup are arguments."""
 
     def story(design: Design) -> None:
         at_current_precision(law)(design)
@@ -67,18 +67,26 @@ def _program(
 
     init, sample = hmc(potential_fn_gen=potential, algo="NUTS")
 
-    def start(key: jax.Array, shift: dict[str, Any], design: Design) -> Any:
+    def begin(z: Any, key: jax.Array, design: Design, target_accept: jax.Array | float) -> Any:
         return init(
-            near_prior_means(story, design, shift),
+            z,
             num_warmup=PHASES[-1].end + 1,
-            rng_key=jax.random.split(key)[0],  # as NumPyro's NUTS, whose draws these are
+            rng_key=key,
             dense_mass=[dense],
             target_accept_prob=target_accept,
             max_tree_depth=(min(max_tree_depth, WARMUP_TREE_DEPTH), max_tree_depth),
             model_args=(design,),
         )
 
-    def advance(state: Any, design: Design, n: jax.Array) -> Any:
+    def start(key: jax.Array, shift: dict[str, Any], design: Design) -> Any:
+        # the key is split as NumPyro's NUTS does, whose draws these are; the state does not depend on the target
+        z = near_prior_means(story, design, shift)
+        return begin(z, jax.random.split(key)[0], design, 0.5)
+
+    def advance(state: Any, design: Design, n: jax.Array, target_accept: jax.Array) -> Any:
+        known = ParamInfo(state.z, state.potential_energy, state.z_grad)
+        begin(known, state.rng_key, design, target_accept)  # tells the kernel the target
+
         def step(i: jax.Array, carry: Any) -> Any:
             state, kept = carry
             state = sample(state, (design,))
@@ -111,7 +119,7 @@ def compiled_chain(
     """The compiled start and advance of one chain, or of all at once; for the key see `_program`."""
     start, advance = _program(*key)
     if vectorized:
-        start, advance = jax.vmap(start, (0, 0, None)), jax.vmap(advance, (0, None, None))
+        start, advance = jax.vmap(start, (0, 0, None)), jax.vmap(advance, (0, None, None, None))
     return jit(start, briefly=True), jit(advance, briefly=briefly)
 
 

@@ -51,10 +51,11 @@ class Verdict:
         """Whether no check failed."""
         return not self.failures
 
-    def warn(self) -> None:
-        """Issue each failure as a `ConvergenceWarning`."""
+    def warn(self, attempts: int = 1) -> None:
+        """Issue each failure, found after so many attempts, as a `ConvergenceWarning`."""
+        after = f" (after {attempts} attempts)" if attempts > 1 else ""
         for failure in self.failures:
-            warnings.warn(failure, ConvergenceWarning, stacklevel=3)
+            warnings.warn(failure + after, ConvergenceWarning, stacklevel=3)
 
     def __str__(self) -> str:
         """One line of diagnostics, and a line for each failure."""

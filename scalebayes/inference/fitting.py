@@ -10,11 +10,11 @@ import numpy as np
 import numpyro
 
 from scalebayes.data.folds import hidden, pairs
+from scalebayes.inference.attempts import Attempts
 from scalebayes.inference.compilation import make_room, use_compilation_cache
 from scalebayes.inference.nuts import Nuts
 from scalebayes.inference.posterior import Fit
 from scalebayes.inference.sampling import sampler_specification
-from scalebayes.inference.tree import evaluate, make_tree
 from scalebayes.model import design as designs
 from scalebayes.model.requirements import check_mixtures, declarations
 from scalebayes.version import __version__
@@ -42,7 +42,8 @@ def fit(
     """Sample the posterior of a law.
 
     Fits of equal laws to tables of one shape share a compiled program. To fit to subsets of a table, use
-    `hold_out`: only the first fit compiles.
+    `hold_out`: only the first fit compiles. Where a convergence check fails the sampler goes on, see `Nuts.retries`;
+    of all attempts the fit keeps the best, and `fit.provenance["attempts"]` has the diagnostics of each.
 
     Args:
         law: The law, such as `Sloth()`.
@@ -80,13 +81,18 @@ def fit(
         )
         law.check(design)
         check_mixtures(law, design)
-        sampled = sampler.sample(law, design, seed=seed, progress=progress)
-        ended = time.perf_counter()
-        sites = evaluate(law, design, sampled.z, constrain=True)
+        attempts = Attempts(law, design)
+        sampled = sampler.sample(law, design, seed=seed, progress=progress, judge=attempts.judge)
+        if sampled is not attempts.last:
+            attempts.judge(sampled)
     provenance = {
         "seed": seed,
         "sampler": sampler_specification(sampler),
-        "seconds": {"sampling": ended - started, "evaluation": time.perf_counter() - ended},
+        "seconds": {
+            "sampling": time.perf_counter() - started - attempts.seconds,
+            "evaluation": attempts.seconds,
+        },
+        "attempts": [str(verdict).splitlines()[0] for verdict in attempts.verdicts],
         "versions": {
             "scalebayes": __version__,
             "numpyro": numpyro.__version__,
@@ -97,11 +103,11 @@ def fit(
         law=law,
         observations=observations,
         held_out=tuple(dict.fromkeys(hold_out)),
-        tree=make_tree(law, design, sites, sampled.stats),
+        tree=attempts.best,
         reference=design.reference,
         provenance=provenance,
     )
-    result.verdict.warn()
+    result.verdict.warn(len(attempts.verdicts))
     return result
 
 

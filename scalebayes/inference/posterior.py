@@ -147,8 +147,7 @@ class Fit:
     @cached_property
     def verdict(self) -> diagnostics.Verdict:
         """Convergence diagnostics, with remedies for failed checks."""
-        expected = [name for name, site in self.law.sites.items() if site.expects]
-        return diagnostics.check(self.tree, expected)
+        return diagnostics.check(self.tree, self.law.expected)
 
     @cached_property
     def seen_models(self) -> pd.DataFrame:

@@ -11,6 +11,9 @@ import numpy as np
 from numpyro import handlers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scalebayes.inference.diagnostics import Verdict
     from scalebayes.model.design import Design
     from scalebayes.model.law import Law
 
@@ -62,7 +65,15 @@ class Sampler(Protocol):
     def x64(self) -> bool:
         """Whether to compute in double precision."""
 
-    def sample(self, law: Law, design: Design, *, seed: int, progress: bool) -> Sampled:
+    def sample(
+        self,
+        law: Law,
+        design: Design,
+        *,
+        seed: int,
+        progress: bool,
+        judge: Callable[[Sampled], Verdict] | None = None,
+    ) -> Sampled:
         """Draw from the posterior; the same seed gives the same draws.
 
         Args:
@@ -70,6 +81,8 @@ class Sampler(Protocol):
             design: The data.
             seed: Seed of all random numbers.
             progress: Whether to show a progress bar on standard error.
+            judge: Checks draws for convergence, so that a sampler can go on where a check fails; a sampler need
+                not call it.
         """
 
 

@@ -12,6 +12,9 @@ from scalebayes.inference.nuts import Nuts
 from scalebayes.inference.sampling import Sampled, Sampler
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scalebayes.inference.diagnostics import Verdict
     from scalebayes.model.design import Design
     from scalebayes.model.law import Law
 
@@ -46,8 +49,18 @@ class Staged:
         """Whether to compute in double precision."""
         return self.within.x64
 
-    def sample(self, law: Law, design: Design, *, seed: int, progress: bool) -> Sampled:
+    def sample(
+        self,
+        law: Law,
+        design: Design,
+        *,
+        seed: int,
+        progress: bool,
+        judge: Callable[[Sampled], Verdict] | None = None,
+    ) -> Sampled:
         """Draw the parameters of step 1 given the losses, the others given losses and scores; see `Sampler.sample`.
+
+        Nothing is retried: a check of one stage alone would judge sites that the stage does not fit.
 
         Raises:
             ValueError: If the law has no losses, or the observations hold none.

@@ -121,6 +121,11 @@ class Law:
         """Names of the dimensions of every site, in order."""
         return {name: declared.dims for name, declared in self.sites.items()}
 
+    @property
+    def expected(self) -> list[str]:
+        """Names of the sites of expected scores and losses, by which convergence is judged."""
+        return [name for name, declared in self.sites.items() if declared.expects]
+
     def coords(self) -> dict[str, list[str]]:
         """Labels of the law's own dimensions, such as `skill`."""
         return {}
