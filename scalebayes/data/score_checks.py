@@ -21,6 +21,8 @@ Scales: TypeAlias = Literal["check", "trust"]
 
 FALSE_ALARM_RATE = 1e-3
 """Probability that a benchmark on which all models guess is reported for scores below chance."""
+UNEVEN_KEY = 0.025
+"""Distance below chance that always choosing the same letter can reach: 23% of MMLU's answers are A."""
 MARGIN_WITHOUT_ITEMS = 0.05
 """Distance from which a score lies clearly below chance if the number of items is unknown."""
 MIN_SCORES = 3
@@ -83,12 +85,12 @@ class ScoreTable:
     def below_chance(self) -> np.ndarray:
         """Return which scores are clearly below chance, shape (n_model, n_benchmark).
 
-        A score is clearly below if guessing would give one as low, among as many models, with probability
-        FALSE_ALARM_RATE; or by MARGIN_WITHOUT_ITEMS, if the number of items is unknown.
+        It is more than UNEVEN_KEY below, and guessing would give one as low, among as many models, with
+        probability FALSE_ALARM_RATE; or it is MARGIN_WITHOUT_ITEMS below, if the number of items is unknown.
         """
         counts = np.maximum(np.isfinite(self.values).sum(axis=0), 1)
         error = np.sqrt(self.chance * (1 - self.chance) / self.n_items)
-        margin = -ndtri(FALSE_ALARM_RATE / counts) * error
+        margin = np.maximum(-ndtri(FALSE_ALARM_RATE / counts) * error, UNEVEN_KEY)
         margin = np.where(np.isfinite(self.n_items), margin, MARGIN_WITHOUT_ITEMS)
         return np.asarray(self.values < self.chance - margin)
 
@@ -226,7 +228,7 @@ def _normalised_throughout(table: ScoreTable, columns: Sequence[int], below: np.
 def _below(table: ScoreTable, j: int, rows: np.ndarray) -> str:
     scores = np.where(rows, table.values[:, j], np.inf)
     return (
-        f"scores on {table.benchmarks[j]!r}: {rows.sum()} of {table.count(j)} models are clearly below the "
+        f"scores on {table.benchmarks[j]!r}: those of {rows.sum()} of {table.count(j)} models are clearly below the "
         f"chance level {table.chance[j]:g}, the lowest at {scores.min():.3g} "
         f"(model {str(table.models[np.argmin(scores)])!r}): the level may be that of another metric (accuracy "
         "with or without normalisation by length), the scores may be normalised by chance (chance is 0 then), "

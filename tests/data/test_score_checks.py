@@ -177,7 +177,7 @@ def below(lowest: float, count: int = 3) -> pd.DataFrame:
 def test_scores_below_chance_are_told() -> None:
     [message] = told(below(0.15))
     assert message.startswith(
-        "scores on 'gpqa': 3 of 60 models are clearly below the chance level 0.25, the lowest at 0.15 "
+        "scores on 'gpqa': those of 3 of 60 models are clearly below the chance level 0.25, the lowest at 0.15 "
         "(model 'm0')"
     )
     for reason in ("another metric", "normalised by chance", "expected form", "scales='trust'"):
@@ -190,8 +190,8 @@ def test_what_is_clearly_below_depends_on_the_number_of_items() -> None:
     assert told(below(0.201)) == []  # within 0.05, and the items are unknown
     assert len(told(below(0.199))) == 1
     assert told(below(0.199), items={"gpqa": 448}) == []  # within 0.085
-    assert len(told(below(0.22), items={"gpqa": 14042})) == 1  # beyond 0.015
-    assert told(below(0.236), items={"gpqa": 14042}) == []
+    assert len(told(below(0.224), items={"gpqa": 14042})) == 1  # beyond 0.015
+    assert told(below(0.226), items={"gpqa": 14042}) == []  # some letter is the answer to as few
 
 
 def test_models_that_guess_raise_few_false_alarms() -> None:
