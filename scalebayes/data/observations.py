@@ -47,7 +47,7 @@ class Observations(ValidatedTables):
 
     Warns:
         ScoreWarning: some scores are clearly below the chance level of their benchmark, or it is doubtful
-            whether they are on one scale.
+            whether they are on one scale; without a chance level it is always doubtful.
 
     Example:
         >>> import pandas as pd

@@ -14,7 +14,14 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from scalebayes.data.scales import LARGEST_HUNDREDTH, Mixture, hundredths, mixtures, raw_scores
+from scalebayes.data.scale_curves import raw_scores
+from scalebayes.data.scales import (
+    LARGEST_HUNDREDTH,
+    Mixture,
+    hundredths,
+    mixtures,
+    unstated_mixtures,
+)
 from scalebayes.data.schema import ObservationsError, quoted
 
 Scales: TypeAlias = Literal["check", "trust"]
@@ -133,6 +140,10 @@ def check_scores(models: pd.DataFrame, scores: pd.DataFrame) -> None:
     if problems:
         raise ObservationsError("\n".join([*problems, TO_OVERRIDE]))
     doubts = [_mixed(table, mixture) for mixture in found]
+    doubts += [
+        _unstated(table, level, mixture)
+        for level, mixture in unstated_mixtures(table.values, table.chance, table.sizes)
+    ]
     doubts += [_small(table, j) for j in small]
     doubts += [
         _below(table, j, below[:, j])
@@ -198,6 +209,16 @@ def _mixed(table: ScoreTable, mixture: Mixture) -> str:
         f"{seem} normalised by chance, (score - {level:g}) / (1 - {level:g}), and the rest raw, judged by the "
         f"other scores and sizes of the models: normalised for {table.names(rows)}; convert these to raw, "
         f"{level:g} + {1 - level:g} * score, or drop them; Observations.normalised_scores() lists them"
+    )
+
+
+def _unstated(table: ScoreTable, level: float, mixture: Mixture) -> str:
+    name, rows = table.benchmarks[mixture.column], mixture.normalised
+    return (
+        f"scores on {name!r}: about {rows.sum()} of {table.count(mixture.column)} may be normalised by a chance "
+        f"level near {level:.2g} and the rest raw, judged by the other scores and sizes of the models: "
+        f"normalised for {table.names(rows)}; state the chance level to have this checked, as in "
+        f"chance={{{name!r}: {level:.2g}}}"
     )
 
 

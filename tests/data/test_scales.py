@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from scalebayes import datasets
-from scalebayes.data.scales import hundredths, mixtures, raw_scores
+from scalebayes.data.scale_curves import raw_scores
+from scalebayes.data.scales import hundredths, mixtures, unstated_mixtures
 from scalebayes.data.score_checks import ScoreTable
 
 CHANCE = np.array([0.25, 0.5, 0.1, 0.0, 0.3])
@@ -124,6 +125,26 @@ def test_power_on_a_leaderboard() -> None:
         agreement += [np.mean(m.normalised[seen] == rows[seen]) for m in found]
     assert right >= len(columns) - 1
     assert np.mean(agreement) > 0.95
+
+
+def test_mixed_columns_without_a_stated_chance_level() -> None:
+    unknown = np.full(len(CHANCE), np.nan)
+    scores, sizes, rng = simulated()
+    assert unstated_mixtures(scores, unknown, sizes) == []
+    rows = rng.random(len(scores)) < 0.5
+    scores[rows, 0] = normalised(scores[rows, 0], 0.25)
+    [(level, found)] = unstated_mixtures(scores, unknown, sizes)
+    assert level == 0.25
+    assert found.column == 0
+    assert np.mean(found.normalised == rows) > 0.9
+    assert unstated_mixtures(scores, CHANCE, sizes) == []  # its level is stated
+
+
+def test_bundled_tables_without_chance_levels_raise_no_alarm() -> None:
+    for observations in (datasets.open_llm(), datasets.olmo_ladder(checkpoints=True)):
+        table = table_of(observations)
+        unknown = np.full(len(table.chance), np.nan)
+        assert unstated_mixtures(table.values, unknown, table.sizes) == []
 
 
 def test_a_large_table_is_quick() -> None:

@@ -129,6 +129,19 @@ def test_a_doubtful_mixture_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "got about 30 of 60 that may be normalised by chance" in message
 
 
+def test_a_mixed_column_without_a_chance_level_is_told_and_the_remedy_checks_it() -> None:
+    others = {b: c for b, c in CHANCE.items() if b != "gpqa"}
+    assert told(table(), chance=others) == []
+    [message] = told(mixed(), chance=others)
+    assert (
+        "scores on 'gpqa': about 30 of 60 may be normalised by a chance level near 0.25" in message
+    )
+    remedy = re.search(r"chance=(\{.*?\})", message)
+    assert remedy is not None
+    stated = others | ast.literal_eval(remedy[1])
+    assert "about 30 of 60 that are" in refusal(lambda: read(mixed(), chance=stated))
+
+
 def test_fractions_in_a_column_of_percentages_are_refused() -> None:
     rows = table()
     rows[BENCHMARKS] *= 100
