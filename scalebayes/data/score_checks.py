@@ -38,6 +38,7 @@ LOW_FOR_NORMALISED = 1 / 3
 """Share of the chance level that some score of a column normalised by chance falls below."""
 MOST_NAMES = 3
 """Number of models that a message names."""
+TO_OVERRIDE = "if the scores are right as they are, pass scales='trust'"
 
 
 class ScoreWarning(UserWarning):
@@ -129,29 +130,33 @@ def check_scores(models: pd.DataFrame, scores: pd.DataFrame) -> None:
     found, below = mixtures(table.values, table.chance, table.sizes), table.below_chance()
     small = _whole_in_hundredths(table)
     told = {mixture.column for mixture in found} | set(small)
-    whole = [j for j in _below_as_a_whole(table, below) if j not in told]
-    problems = [_mixed(table, mixture) for mixture in found if mixture.clear]
-    problems += [
-        _in_hundredths(table, j, rows)
-        for j, rows in hundredths(table.values, table.chance, table.sizes).items()
-    ]
-    if whole:
-        problems.append(_normalised_throughout(table, whole, below))
-    if problems:
+    below[:, sorted(told)] = False
+    if problems := _problems(table, found, below):
         raise ObservationsError("\n".join([*problems, TO_OVERRIDE]))
-    doubts = [_mixed(table, mixture) for mixture in found]
-    doubts += [
-        _unstated(table, level, mixture)
-        for level, mixture in unstated_mixtures(table.values, table.chance, table.sizes)
-    ]
-    doubts += [_small(table, j) for j in small]
-    doubts += [
-        _below(table, j, below[:, j])
-        for j in np.flatnonzero(below.any(axis=0)).tolist()
-        if j not in told
-    ]
-    for doubt in doubts:
+    for doubt in _doubts(table, found, small, below):
         warnings.warn(f"{doubt}; {TO_OVERRIDE}", ScoreWarning, stacklevel=4)
+
+
+def _problems(table: ScoreTable, found: list[Mixture], below: np.ndarray) -> list[str]:
+    """Return what is clearly wrong, one sentence each."""
+    in_hundredths = hundredths(table.values, table.chance, table.sizes)
+    problems = [_mixed(table, mixture) for mixture in found if mixture.clear]
+    problems += [_in_hundredths(table, j, rows) for j, rows in in_hundredths.items()]
+    if whole := _below_as_a_whole(table, below):
+        problems.append(_normalised_throughout(table, whole, below))
+    return problems
+
+
+def _doubts(
+    table: ScoreTable, found: list[Mixture], small: list[int], below: np.ndarray
+) -> list[str]:
+    """Return what may be wrong, one sentence each, in a table without problems."""
+    unstated = unstated_mixtures(table.values, table.chance, table.sizes)
+    doubts = [_mixed(table, mixture) for mixture in found]
+    doubts += [_unstated(table, level, mixture) for level, mixture in unstated]
+    doubts += [_small(table, j) for j in small]
+    columns = np.flatnonzero(below.any(axis=0)).tolist()
+    return doubts + [_below(table, j, below[:, j]) for j in columns]
 
 
 def check_mixtures(models: pd.DataFrame, scores: pd.DataFrame) -> None:
@@ -162,9 +167,6 @@ def check_mixtures(models: pd.DataFrame, scores: pd.DataFrame) -> None:
     found = [m for m in mixtures(table.values, table.chance, table.sizes) if m.clear]
     if found:
         raise ObservationsError("\n".join([*(_mixed(table, m) for m in found), TO_OVERRIDE]))
-
-
-TO_OVERRIDE = "if the scores are right as they are, pass scales='trust'"
 
 
 def _below_as_a_whole(table: ScoreTable, below: np.ndarray) -> list[int]:
