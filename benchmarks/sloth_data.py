@@ -82,6 +82,7 @@ def observations(rows: pd.DataFrame, benchmarks: list[str]) -> sb.Observations:
         units={"params": 1e9, "tokens": 1e12},
         chance=chance[benchmarks].to_dict(),
         items={b: ITEMS[b] for b in benchmarks},
+        scales="trust",
         extra="ignore",
     )
 

@@ -6,6 +6,7 @@ from . import skills as skills
 from .data import Covariate as Covariate
 from .data import Observations as Observations
 from .data import ObservationsError as ObservationsError
+from .data import ScoreWarning as ScoreWarning
 from .data import folds as folds
 from .evaluation import Comparison as Comparison
 from .evaluation import HeldOut as HeldOut

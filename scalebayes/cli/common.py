@@ -45,7 +45,10 @@ Csv = Annotated[
 ]
 Units = Annotated[
     str,
-    typer.Option(help="Units of columns, such as params=1e9,tokens=1e12; score=0.01 for percent."),
+    typer.Option(
+        help="Units of columns, such as params=1e9,tokens=1e12; score=0.01 for percent, mmlu=0.01 for "
+        "percent on one benchmark."
+    ),
 ]
 NewFamily = Annotated[
     list[str],

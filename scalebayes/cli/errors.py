@@ -11,12 +11,18 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 BAD_INPUT = 2
 INTERRUPTED = 130
 
-IN_SHELL = (
+
+def _as_pairs(found: re.Match[str]) -> str:
+    """Write the entries of a dictionary as the shell takes them, a=1,b=2."""
+    return ",".join(re.sub(r"'([^']+)': '?([^']*)'?", r"\1=\2", e) for e in found[1].split(", "))
+
+
+IN_SHELL: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r", declare it with covariates=\{\.\.\.\}", ""),
     (r"pass extra='ignore' to leave such columns out", "leave such columns out of the file"),
     (
@@ -27,8 +33,10 @@ IN_SHELL = (
         r"add a column '([^']+)' to the models",
         r"give --covariate \1=VALUE for a single model, or add a column '\1' to the file of models",
     ),
-    (r"\{'([^']+)': '([^']*)'\}", r"\1=\2"),
-    (r"\{'([^']+)': ([^}]+)\}", r"\1=\2"),
+    (r"pass scales='trust'", "pass --trust-scales"),
+    (r"; Observations\.normalised_scores\(\) lists them", ""),
+    (r"\{('[^']+': [^{}]+)\}", _as_pairs),
+    (r"\bchance=(?=\S)", "--chance "),
     (r"\bcovariates=(?=\s)", "--covariate"),
     (r"\bcovariates=", "--covariate "),
     (r"\bunits=", "--units "),

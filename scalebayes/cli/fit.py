@@ -98,6 +98,12 @@ def fit(
     items: Annotated[
         list[str], typer.Option(metavar="BENCHMARK=N", help="Number of items; may be repeated.")
     ] = [],  # noqa: B006
+    trust_scales: Annotated[
+        bool,
+        typer.Option(
+            "--trust-scales", help="Accept scores on mixed scales, and scores below chance."
+        ),
+    ] = False,
     seed: Seed = 0,
     draws: Draws = 1000,
     warmup: Warmup = 1000,
@@ -137,6 +143,7 @@ def fit(
         chance=options.factors("--chance", chance),
         items=options.factors("--items", items),
         covariates=covariates,
+        trust_scales=trust_scales,
     )
     if hold_out:
         observations.only(models=hold_out)  # refuses unknown names before anything is done

@@ -40,6 +40,7 @@ def observations(
     chance: dict[str, float],
     items: dict[str, float],
     covariates: dict[str, str | list[str]] | None = None,
+    trust_scales: bool = False,
 ) -> tuple[Observations, list[str]]:
     """Read a bundled table, or a CSV file with one row per model.
 
@@ -53,6 +54,7 @@ def observations(
         chance: Benchmark -> chance level given by the user.
         items: Benchmark -> number of items given by the user.
         covariates: Column -> kind, or levels in order.
+        trust_scales: Whether to accept scores on any scale.
 
     Returns:
         The observations, and one line per benchmark with the chance level and number of items in use.
@@ -96,6 +98,7 @@ def observations(
         chance=known_chance,
         items=known_items,
         covariates=covariates or {},
+        scales="trust" if trust_scales else "check",
         extra="ignore",
         **columns,
     )

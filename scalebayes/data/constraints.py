@@ -62,15 +62,47 @@ def _count(noun: str, low: float, high: float, remedy: str) -> list[Rule]:
     ]
 
 
-def _fraction(column: str, remedy: str) -> list[Rule]:
-    """Rules for fractions, which are often given as percentages."""
+SCORE_REMEDY = "correct the cell, or leave it empty if the score is missing"
+WEIGHT_REMEDY = "give the source's share of the tokens"
 
-    def message(value: float) -> str:
-        percent = f"it looks like a percentage, divide by 100 (or pass units={{{column!r}: 0.01}})"
-        found = percent if 1 < value <= 100 else remedy
-        return f"a {column} must lie in [0, 1], got {value:g}: {found}"
 
-    return [_finite(f"a {column}"), Rule(lambda values: values.between(0, 1), message)]
+def _outside(column: str, value: float, remedy: str) -> str:
+    return f"a {column} must lie in [0, 1], got {value:g}: {remedy}"
+
+
+def _percentage(value: float) -> bool:
+    return 1 < value <= 100
+
+
+def _weight_message(value: float) -> str:
+    percent = "it looks like a percentage, divide by 100 (or pass units={'weight': 0.01})"
+    return _outside("weight", value, percent if _percentage(value) else WEIGHT_REMEDY)
+
+
+def _percent_by_benchmark() -> RowRule:
+    """Scores of at most 1; the message says which benchmarks look like percentages as a whole."""
+
+    def message(frame: pd.DataFrame, i: int) -> str:
+        value, benchmark = frame["score"].iloc[i], frame["benchmark"].iloc[i]
+        if not _percentage(value):
+            return _outside("score", value, SCORE_REMEDY)
+        medians = frame.groupby("benchmark", sort=False)["score"].median()
+        own = frame["score"][frame["benchmark"] == benchmark]
+        fractions = int((own <= 1).sum())
+        if not medians[benchmark] > 1:
+            remedy = (
+                f"it looks like a percentage, divide by 100; {fractions} of the {len(own)} scores "
+                f"on {benchmark!r} are at most 1"
+            )
+            return _outside("score", value, remedy)
+        percent = dict.fromkeys(medians.index[medians > 1], 0.01)
+        units = {"score": 0.01} if len(percent) == len(medians) else percent
+        remedy = f"it looks like a percentage, divide by 100 (or pass units={units})"
+        if fractions:
+            remedy += f"; {fractions} of the {len(own)} scores on {benchmark!r} are at most 1: check their unit"
+        return _outside("score", value, remedy)
+
+    return RowRule("score", lambda frame: ~(frame["score"] > 1), message)
 
 
 RULES: dict[str, dict[str, list[Rule]]] = {
@@ -87,7 +119,10 @@ RULES: dict[str, dict[str, list[Rule]]] = {
         ),
     },
     "scores": {
-        "score": _fraction("score", "correct the cell, or leave it empty if the score is missing"),
+        "score": [
+            _finite("a score"),
+            Rule(lambda values: values >= 0, lambda value: _outside("score", value, SCORE_REMEDY)),
+        ],
         "n_items": [
             _finite("n_items"),
             Rule(
@@ -118,7 +153,9 @@ RULES: dict[str, dict[str, list[Rule]]] = {
             )
         ],
     },
-    "mixtures": {"weight": _fraction("weight", "give the source's share of the tokens")},
+    "mixtures": {
+        "weight": [_finite("a weight"), Rule(lambda values: values.between(0, 1), _weight_message)]
+    },
 }
 
 
@@ -188,6 +225,7 @@ ROW_RULES: dict[str, list[RowRule]] = {
     "scores": [
         _unique("scores", "keep one score"),
         _one_per("benchmark", "chance", "give all its rows the same, or name the benchmarks apart"),
+        _percent_by_benchmark(),
     ],
     "losses": [
         _unique("losses", "keep one loss"),

@@ -9,6 +9,7 @@ from typing import TypeAlias
 import pandas as pd
 
 from scalebayes.data.schema import COLUMNS, ObservationsError, quoted, suggestion
+from scalebayes.data.score_checks import normalised_rows
 from scalebayes.data.tables import ValidatedTables
 from scalebayes.data.validation import plural
 
@@ -37,9 +38,16 @@ class Observations(ValidatedTables):
         covariates: further columns of `models` and their kinds, as in {"share_code": "numeric",
             "architecture": "category", "stage": ["base", "instruct"]}, where a list gives the
             levels of an ordered covariate in their order; or a sequence of `Covariate`.
+        scales: "check" refuses a benchmark whose scores are normalised by chance in some rows and raw in
+            others, judged by the models' other scores and sizes, and one most of whose scores are clearly
+            below its chance level; "trust" accepts all scores in [0, 1].
 
     Raises:
         ObservationsError: naming the row, the column, what was expected, what came and the remedy.
+
+    Warns:
+        ScoreWarning: some scores are clearly below the chance level of their benchmark, or it is doubtful
+            whether they are on one scale; without a chance level it is always doubtful.
 
     Example:
         >>> import pandas as pd
@@ -66,7 +74,7 @@ class Observations(ValidatedTables):
     ) -> Observations:
         """Return a copy in which the given tables replace the present ones.
 
-        The declared covariates and their levels stay.
+        The declared covariates and their levels stay. The scales of scores are not checked again.
 
         Args:
             models: the new table of models, with a column for each covariate; None keeps the
@@ -81,7 +89,7 @@ class Observations(ValidatedTables):
         """
         given = zip(COLUMNS, (models, scores, losses, mixtures), strict=True)
         tables = (getattr(self, f"_{kind}") if new is None else new for kind, new in given)
-        return Observations(*tables, covariates=self._covariates)
+        return Observations(*tables, covariates=self._covariates, scales="trust")
 
     @property
     def models(self) -> pd.DataFrame:
@@ -183,6 +191,37 @@ class Observations(ValidatedTables):
         cells = self._scores.pivot(index="model", columns="benchmark", values="score")
         cells = cells.reindex(index=self._models["model"], columns=list(self.benchmarks))
         return pd.concat([self.models, cells.reset_index(drop=True)], axis=1)
+
+    def normalised_scores(self) -> pd.DataFrame:
+        """Return the scores that are read as normalised by chance among raw ones of the same benchmark.
+
+        A benchmark needs a chance level, and at least ten models with other scores or sizes that differ. Read
+        the table with scales="trust" first, if it is refused.
+
+        Returns:
+            A table with the columns of `scores`; raw: chance + (1 - chance) score; and prob: the probability
+            that the score is normalised, above 0.5. The two readings of a score near 1 differ little.
+
+        Example:
+            >>> import numpy as np
+            >>> size = np.geomspace(1e8, 1e11, 40)
+            >>> score = 0.25 + 0.1 * np.log10(size / 1e8)
+            >>> score[::2] = (score[::2] - 0.25) / 0.75
+            >>> names = [f"a-{i}" for i in range(40)]
+            >>> models = pd.DataFrame({"model": names, "family": "a", "params": size})
+            >>> scores = pd.DataFrame(
+            ...     {"model": names, "benchmark": "gpqa", "score": score, "chance": 0.25}
+            ... )
+            >>> mixed = Observations(models, scores, scales="trust")
+            >>> found = mixed.normalised_scores()
+            >>> found["model"].tolist() == names[::2]
+            True
+            >>> scores = mixed.scores
+            >>> scores.loc[found.index, "score"] = found["raw"]
+            >>> Observations(models, scores)
+            Observations(40 models of 1 family; 40 scores on 1 benchmark; tokens unknown for 40)
+        """
+        return normalised_rows(self._models, self._scores)
 
     def __eq__(self, other: object) -> bool:
         """Whether both have the same rows in the same order, and the same covariates."""

@@ -46,7 +46,7 @@ def wide_tables(
         benchmarks: the columns of scores.
         losses: domain -> its column of losses, and their unit.
         mixtures: source -> its column of weights.
-        units: column -> the factor that gives counts.
+        units: column or benchmark -> the factor that gives counts or fractions.
         chance: benchmark -> chance level.
         items: benchmark -> number of items.
         extra: "ignore" leaves out columns that no argument names.
@@ -82,7 +82,7 @@ def wide_tables(
 
     models = pd.DataFrame({ours: frame[theirs] for ours, theirs in columns.items()})
     models = models.assign(**{name: frame[name] for name in own})
-    factors = _factors(units)
+    factors = _factors(units, benchmarks)
     tables = [Table("models", models, source, columns, factors, covariates=covariates)]
     given: dict[str, tuple[Mapping[str, str], dict[str, Mapping[str, Any]]]] = {
         "scores": ({name: name for name in benchmarks}, {"n_items": items, "chance": chance}),
@@ -131,6 +131,8 @@ def long_table(
         ObservationsError: a column is missing or unknown.
     """
     if table is None:
+        if kind == "scores":
+            _factors(units)
         return Table(kind, pd.DataFrame(columns=COLUMNS[kind]))
     frame, source = _opened(table)
     _require(frame, {name: name for name in COLUMNS[kind] if name not in OPTIONAL}, source, kind)
@@ -142,7 +144,9 @@ def long_table(
     else:
         covariates = ()
     _refuse_extra(frame, columns_of(kind, own), source, extra, remedy, kind)
-    return Table(kind, frame, source, units=_factors(units), covariates=covariates)
+    # the names of benchmarks are known from the scores alone
+    known = names(frame["benchmark"]).dropna() if kind == "scores" else list(units or {})
+    return Table(kind, frame, source, units=_factors(units, known), covariates=covariates)
 
 
 def split_table(
@@ -161,7 +165,8 @@ def split_table(
         ObservationsError: a column is missing or unknown.
     """
     frame, source = _opened(table)
-    factors, tables = _factors(units), []
+    known = names(frame["benchmark"]).dropna() if "benchmark" in frame else ()
+    factors, tables = _factors(units, known), []
     own = [covariate.name for covariate in covariates]
     for kind, (label, value) in {
         "models": ("model", "family"),
@@ -251,13 +256,13 @@ def _refuse_extra(
         )
 
 
-def _factors(units: Mapping[str, float] | None) -> dict[str, float]:
+def _factors(units: Mapping[str, float] | None, benchmarks: Iterable[str] = ()) -> dict[str, float]:
     factors = dict(units or {})
     for column, factor in factors.items():
-        if column not in UNITS:
+        if column not in UNITS and column not in (known := list(dict.fromkeys(benchmarks))):
             raise ObservationsError(
-                f"units= must name one of {quoted(UNITS)}, got {column!r}"
-                + suggestion(column, UNITS)
+                f"units= must name one of {quoted(UNITS)}, or a benchmark, got {column!r}"
+                + suggestion(column, [*UNITS, *known])
             )
         if not 0 < factor < float("inf"):
             raise ObservationsError(

@@ -11,6 +11,7 @@ import pandas as pd
 from scalebayes.data.covariates import Covariate, Covariates, declared, joined, with_levels
 from scalebayes.data.reading import Extra, Source, long_table, split_table, wide_tables
 from scalebayes.data.schema import COLUMNS, ObservationsError
+from scalebayes.data.score_checks import Scales, check_choice, check_mixtures, check_scores
 from scalebayes.data.validation import Table, validated
 
 
@@ -35,10 +36,17 @@ class ValidatedTables:
         mixtures: pd.DataFrame | None = None,
         *,
         covariates: Covariates = (),
+        scales: Scales = "check",
     ) -> None:
+        check_choice(scales)
         own = declared(covariates)
         given = zip(COLUMNS, (models, scores, losses, mixtures), strict=True)
         self._keep(validated(*(long_table(k, table, covariates=own) for k, table in given)), own)
+        self._check_scores(scales)
+
+    def _check_scores(self, scales: Scales) -> None:
+        if scales == "check":
+            check_scores(self._models, self._scores)
 
     def _keep(self, tables: Iterable[pd.DataFrame], covariates: tuple[Covariate, ...]) -> None:
         for kind, table in zip(COLUMNS, tables, strict=True):
@@ -76,6 +84,7 @@ class ValidatedTables:
         chance: Mapping[str, float] | None = None,
         items: Mapping[str, float] | None = None,
         covariates: Covariates = (),
+        scales: Scales = "check",
         extra: Extra = "error",
     ) -> Self:
         """Return the observations in a table with one row per model, one column per benchmark.
@@ -97,15 +106,19 @@ class ValidatedTables:
             tokens: the column of training tokens D, empty where unknown; None if there is none.
             flops: the column of training FLOPs C; None computes them as 6 N D.
             units: column -> the factor that gives counts, as in {"params": 1e9, "tokens": 1e12};
-                {"score": 0.01} turns percentages into fractions.
+                {"score": 0.01} turns percentages into fractions, {"mmlu": 0.01} those of one benchmark.
             chance: benchmark -> its chance level in [0, 1); unknown where not given.
             items: benchmark -> its number of test items; unknown where not given.
             covariates: further columns of models and their kinds, as for `Observations`.
+            scales: "trust" accepts scores on any scale, as for `Observations`.
             extra: "ignore" leaves out columns that no argument names; "error" refuses them.
 
         Raises:
             ObservationsError: naming the row, the column, what was expected, what came and the
                 remedy.
+
+        Warns:
+            ScoreWarning: as for `Observations`.
 
         Example:
             >>> import pandas as pd
@@ -131,6 +144,7 @@ class ValidatedTables:
             >>> observations.models["params"].tolist()
             [1000000000.0, 7000000000.0]
         """
+        check_choice(scales)
         named = {"model": model, "run": run, "family": family, "lineage": lineage}
         named |= {"params": params, "tokens": tokens, "flops": flops}
         columns = {ours: theirs for ours, theirs in named.items() if theirs is not None}
@@ -146,7 +160,9 @@ class ValidatedTables:
             extra=extra,
             covariates=(own := declared(covariates)),
         )
-        return cls._of(validated(*tables), own)
+        found = cls._of(validated(*tables), own)
+        found._check_scores(scales)
+        return found
 
     @classmethod
     def from_long(
@@ -158,6 +174,7 @@ class ValidatedTables:
         *,
         units: Mapping[str, float] | None = None,
         covariates: Covariates = (),
+        scales: Scales = "check",
         extra: Extra = "error",
     ) -> Self:
         """Return the observations in long tables, or in one long table that joins them.
@@ -171,13 +188,17 @@ class ValidatedTables:
             losses: model, domain, loss, unit.
             mixtures: model, source, weight.
             units: column -> the factor that gives counts, as in {"params": 1e9}; {"score": 0.01}
-                turns percentages into fractions.
+                turns percentages into fractions, {"mmlu": 0.01} those of one benchmark.
             covariates: further columns of models and their kinds, as for `Observations`.
+            scales: "trust" accepts scores on any scale, as for `Observations`.
             extra: "ignore" leaves out columns with other names; "error" refuses them.
 
         Raises:
             ObservationsError: naming the row, the column, what was expected, what came and the
                 remedy.
+
+        Warns:
+            ScoreWarning: as for `Observations`.
 
         Example:
             >>> import pandas as pd
@@ -194,27 +215,36 @@ class ValidatedTables:
             >>> Observations.from_long(rows)
             Observations(1 model of 1 family; 2 scores on 2 benchmarks; tokens unknown for 1)
         """
+        check_choice(scales)
         others, own = (scores, losses, mixtures), declared(covariates)
         if all(table is None for table in others):
             tables = split_table(models, units=units, extra=extra, covariates=own)
-            return cls._of(validated(*tables), own)
-        given = zip(COLUMNS, (models, *others), strict=True)
-        tables = tuple(
-            long_table(kind, table, units=units, extra=extra, covariates=own)
-            for kind, table in given
-        )
-        return cls._of(validated(*tables), own)
+        else:
+            tables = tuple(
+                long_table(kind, table, units=units, extra=extra, covariates=own)
+                for kind, table in zip(COLUMNS, (models, *others), strict=True)
+            )
+        found = cls._of(validated(*tables), own)
+        found._check_scores(scales)
+        return found
 
     @classmethod
-    def concat(cls, *parts: Self) -> Self:
+    def concat(cls, *parts: Self, scales: Scales = "check") -> Self:
         """Return all rows of several observations; a row that two of them share is kept once.
 
         The levels of a category are those of all parts, in order of first appearance.
 
+        Args:
+            *parts: the observations, at least one.
+            scales: "trust" accepts parts whose scores on a benchmark are on different scales; scores below
+                chance are told where a table is read, not here.
+
         Raises:
             ObservationsError: two parts contradict each other, which names the model and the
-                column, or declare different covariates.
+                column, or declare different covariates; or the scores of one are normalised by chance and
+                those of another are not.
         """
+        check_choice(scales)
         if not parts:
             raise ObservationsError("concat expects at least one Observations, got none")
         own = joined([part.covariates for part in parts])
@@ -227,4 +257,7 @@ class ValidatedTables:
             covariates = own if kind == "models" else ()
             frame = pd.concat(filled)
             tables.append(Table(kind, frame, repeats="merge", covariates=covariates))
-        return cls._of(validated(*tables), own)
+        made = cls._of(validated(*tables), own)
+        if scales == "check":
+            check_mixtures(made._models, made._scores)
+        return made

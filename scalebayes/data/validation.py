@@ -44,7 +44,8 @@ class Table:
         frame: the table under our column names; its index names the rows ("line 4", "row 0").
         source: the file it came from, or nothing.
         columns: our column name -> the caller's, where they differ.
-        units: column -> the factor that gives counts, or fractions for scores and weights.
+        units: column -> the factor that gives counts, or fractions for scores and weights; in a table of
+            scores, benchmark -> the factor of its scores, before that of the column.
         repeats: "merge" joins rows with the same key and content into one; "refuse" reports them.
         cells: in a wide table, label of a value -> the caller's column of such values.
         covariates: the covariates declared of the models; none in other tables.
@@ -73,6 +74,13 @@ class Table:
     def numbers(self) -> tuple[str, ...]:
         """The columns that hold numbers."""
         return (*NUMBERS[self.kind], *(c.name for c in self.covariates if c.kind == "numeric"))
+
+    def factors(self, frame: pd.DataFrame, column: str) -> pd.Series:
+        """Return the factor of each cell of a column; `frame` holds the text of the table."""
+        factors = pd.Series(self.units.get(column, 1.0), index=frame.index)
+        if column != "score":
+            return factors
+        return frame["benchmark"].map(dict(self.units)).astype(float).fillna(factors)
 
     @property
     def rules(self) -> dict[str, list[Rule]]:
@@ -172,7 +180,7 @@ def _parsed(table: Table) -> tuple[pd.DataFrame, list[Problem], set[tuple[int, s
     for column in table.numbers:
         cells = raw[column] if column in raw else pd.Series(np.nan, index=raw.index)
         numbers, bad = _numbers(cells)
-        frame[column] = numbers * table.units.get(column, 1.0)
+        frame[column] = numbers * table.factors(frame, column)
         found += [(int(i), column, cells.iloc[i]) for i in np.flatnonzero(bad)]
     or_category = {c.name: f", or declare {c.name!r} as 'category'" for c in table.covariates}
     problems = [
@@ -210,7 +218,7 @@ def _place(table: Table, frame: pd.DataFrame, i: int, column: str) -> str:
     name = table.columns.get(column, column)
     if table.cells and column == COLUMNS[table.kind][2]:
         name, keys = table.cells[row[KEYS[table.kind][-1]]], keys[:-1]
-    factor = table.units.get(column, 1.0)
+    factor = table.factors(frame.iloc[[i]], column).iloc[0]
     times = "" if factor == 1.0 else f" times {factor:g}"
     return f"{row.name}{' (' + ', '.join(keys) + ')' if keys else ''}, column {name!r}{times}"
 

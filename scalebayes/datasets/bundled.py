@@ -43,6 +43,7 @@ def open_llm(*, mixtures: bool = False) -> Observations:
         units=UNITS,
         chance=dict(zip(benchmarks, facts["chance"], strict=True)),
         items=dict(zip(benchmarks, facts["n_items"], strict=True)),
+        scales="trust",
     )
 
 
@@ -82,7 +83,7 @@ def olmo_ladder(*, checkpoints: bool = False) -> Observations:
     losses = final.melt("model", ["c4", *(f"{b}_loss" for b in benchmarks)], "domain", "loss")
     losses["domain"] = losses["domain"].str.removesuffix("_loss")
     losses["unit"] = np.where(losses["domain"] == "c4", "nats/token", "bits/byte")
-    return Observations(models, scores, losses)
+    return Observations(models, scores, losses, scales="trust")
 
 
 def benchmark_facts() -> pd.DataFrame:

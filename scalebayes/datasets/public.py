@@ -61,6 +61,7 @@ def sloth() -> Observations:
         units=UNITS,
         chance=dict(zip(facts["benchmark"], facts["chance"], strict=True)),
         items=dict(zip(facts["benchmark"], facts["n_items"], strict=True)),
+        scales="trust",
         extra="ignore",
     )
 
@@ -87,7 +88,10 @@ def gadre() -> Observations:
     scores = _read("gadre/scores.csv").rename(columns={"run": "model"})
     models = losses[identity_columns()].drop_duplicates("model")
     return Observations(
-        models, scores, losses[["model", "domain", "loss"]].assign(unit="nats/token")
+        models,
+        scores,
+        losses[["model", "domain", "loss"]].assign(unit="nats/token"),
+        scales="trust",
     )
 
 
@@ -163,6 +167,7 @@ def olmo_ladder_checkpoints() -> Observations:
         models.assign(family="olmo-ladder"),
         scores.dropna(subset="score"),
         pd.concat([of_c4.drop_duplicates(), of_task]).dropna(subset="loss"),
+        scales="trust",
     )
 
 

@@ -67,7 +67,9 @@ def load(path: str | Path, *, laws: Iterable[type[Law]] = ()) -> Fit:
     return Fit(
         law=from_specification(facts["law"], by_name(), laws),
         observations=Observations(
-            **{kind: table(kind) for kind in COLUMNS if kind in tables}, covariates=covariates
+            **{kind: table(kind) for kind in COLUMNS if kind in tables},
+            covariates=covariates,
+            scales="trust",
         ),
         held_out=tuple(h if isinstance(h, str) else tuple(h) for h in facts["held_out"]),
         tree=tree if facts["schema"] > 2 else _with_saturation(tree, facts["provenance"]),

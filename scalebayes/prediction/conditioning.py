@@ -87,7 +87,9 @@ def condition(fit: Fit, observations: Observations, *, seed: int = 0) -> Fit:
     law = fit.law
     draws = fit.draws()
     observations = fit.complete(observations)
-    extended = replace(fit, observations=Observations.concat(fit.observations, observations))
+    extended = replace(
+        fit, observations=Observations.concat(fit.observations, observations, scales="trust")
+    )
     small = fit.design_of(observations)
     position = positions(fit, small)
     sizes = fit.tree["posterior"].sizes

@@ -30,6 +30,7 @@ def table() -> Table:
         benchmarks=list(TASKS),
         chance=facts["chance"].to_dict(),
         items=facts["items"].to_dict(),
+        scales="trust",
         extra="ignore",
     )
     hidden = tuple(rows["model"][rows["params"] > SMALLEST_LARGE])

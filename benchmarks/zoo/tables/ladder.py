@@ -56,7 +56,9 @@ def extra() -> Table:
     of_c4 = rows.drop_duplicates("model").rename(columns={"c4_loss": "loss"})
     losses = pd.concat([of_tasks, of_c4.assign(domain="c4", unit="nats/token")])
     models = rows.drop_duplicates("model")[["model", "params", "tokens"]].assign(family=family)
-    extra = sb.Observations(models, scores, losses[["model", "domain", "loss", "unit"]])
+    extra = sb.Observations(
+        models, scores, losses[["model", "domain", "loss", "unit"]], scales="trust"
+    )
     observations = sb.Observations.concat(small, extra)
     hidden = tuple(m for m in models["model"] if "0.5xc" in m)
     return Table(observations, [Fold("half a multiple", hidden)], LADDERS)

@@ -25,6 +25,7 @@ def table() -> Table:
         losses={"lambada_openai": ("lambada_loss", "nats/token")},
         chance=facts["chance"].to_dict(),
         items=facts["items"].to_dict(),
+        scales="trust",
         extra="ignore",
     )
     hidden = tuple(rows["model"][rows["params"] > SMALLEST_LARGE])
