@@ -74,6 +74,7 @@ class Sloth(ScoreLaw):
     Attributes:
         skills: Number of latent skills, K.
         specific: Whether families differ on single benchmarks beyond their skills.
+        interaction: Whether the product of log size and log tokens is an input.
         family_slopes: Whether the slopes on size and tokens differ between families.
         lineage: Whether families of one lineage (base and instruct of a release) share part of the intercept.
         deviations: Whether a model's deviations from its family's trend are shared by its benchmarks.
@@ -101,6 +102,7 @@ class Sloth(ScoreLaw):
 
     skills: int = 2
     specific: bool = True
+    interaction: bool = True
     family_slopes: bool = True
     lineage: bool = False
     deviations: bool = True
@@ -178,6 +180,7 @@ class Sloth(ScoreLaw):
         """Labels of the skills, and of the inputs whose slopes differ by family."""
         return {
             "skill": [f"skill {k + 1}" for k in range(self.skills)],
+            "input": ["size", "tokens", "size_x_tokens"][: 2 + self.interaction],
             "family_input": ["size", "tokens"],
             "leading_skill": [f"skill {k + 1}" for k in range(self.skills - 1)],
         }
@@ -193,17 +196,17 @@ class Sloth(ScoreLaw):
     def __call__(self, design: Design) -> None:
         """Run the generative model; the module's docstring has the equations."""
         n_family, n_benchmark = design.lineage.shape[0], design.chance.shape[0]
+        n_input = 2 + self.interaction
         lam = self._loadings(n_benchmark)
         with plate("benchmark", n_benchmark):
             b = sample("b", self.b)
+            omega = sample("omega", self.omega) if self.specific else None
         root = lam
-        if self.specific:
-            with plate("benchmark", n_benchmark):
-                omega = sample("omega", self.omega)
+        if omega is not None:
             root = jnp.linalg.cholesky(lam @ lam.T + jnp.diag(omega**2))
 
         s = sample("s", self.s)
-        B = self._effects("B", 0.0, s * root, "input", 3)
+        B = self._effects("B", 0.0, s * root, "input", n_input)
         B_f = jnp.tile(B, (n_family, 1, 1))
         if self.family_slopes:
             with plate("family_input", 2):
@@ -211,10 +214,11 @@ class Sloth(ScoreLaw):
             z = self._standard_effects("z", root, {"family": n_family, "family_input": 2})
             B_f = B_f.at[:, :2].add(tau[:, None] * z)
 
-        x = inputs(design)
+        x = inputs(design)[:, :n_input]
         centre, reference = design.centre, design.reference
         # a_f is sampled relative to its family's own inputs, covariates and level of scores
         x_f = curves.inputs(centre[:, 0], centre[:, 1], reference.log_n0, reference.log_d0)
+        x_f = x_f[:, :n_input]
         a_mean = b + jnp.einsum("fp,fpj->fj", x_f, B_f)
         from_f = x - x_f[design.family]
         effects = jnp.einsum("ip,ipj->ij", from_f, B_f[design.family])
@@ -257,14 +261,9 @@ class Sloth(ScoreLaw):
         """Signs that reverse the last skill: -1 where a site changes its sign, else 1."""
         last = np.where(np.arange(self.skills) == self.skills - 1, -1.0, 1.0)
         _, column = loadings.free_entries(design.chance.shape[0], self.skills)
-        on_skills = {
-            "B_skill": True,
-            "d_skill": True,
-            "l_skill": self.lineage,
-            "z_skill": self.family_slopes,
-            "z_q_skill": bool(self.covariates),
-        }
-        used = [name for name, sampled in on_skills.items() if sampled and not self.specific]
+        used = ["B_skill", "d_skill"] + ["l_skill"] * self.lineage
+        used += ["z_skill"] * self.family_slopes + ["z_q_skill"] * bool(self.covariates)
+        used = [] if self.specific else used
         return {"loading": last[column], **dict.fromkeys(used, last)}
 
     def invariants(
