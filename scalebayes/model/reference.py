@@ -36,6 +36,7 @@ class Reference:
         per_decade: Decrease of log loss per decade of FLOPs in the observed losses, by least squares, shape
             (domain,). It converts losses to decades.
         middle: Median of log N, log D and log FLOPs over the models with an observed score or loss, shape (3,).
+        lowest: Lowest observed score of each benchmark, shape (benchmark,); one where there is none.
         covariate_centre: Centre of each column of the covariates: the mean of a number over these models, zero for a
             level, shape (covariate_level,).
         covariate_scale: Scale of each column: the standard deviation of a number, one for a level.
@@ -48,6 +49,7 @@ class Reference:
     log_loss0: Array
     per_decade: Array
     middle: Array
+    lowest: Array | float = 1.0
     covariate_centre: Array = field(default_factory=lambda: np.zeros(0))
     covariate_scale: Array = field(default_factory=lambda: np.ones(0))
 
@@ -89,6 +91,12 @@ class Reference:
             log_loss0=np.log(loss0.reindex(list(observations.domains)).fillna(1.0).to_numpy(float)),
             per_decade=_per_decade(losses, models, observations.domains),
             middle=np.median(inputs, axis=0),
+            lowest=scores["score"][seen]
+            .groupby(scores["benchmark"][seen])
+            .min()
+            .reindex(list(observations.benchmarks))
+            .fillna(1.0)
+            .to_numpy(),
             covariate_centre=centre,
             covariate_scale=scale,
         )
