@@ -11,9 +11,11 @@ from .data import folds as folds
 from .evaluation import Comparison as Comparison
 from .evaluation import HeldOut as HeldOut
 from .evaluation import calibration as calibration
+from .evaluation import candidates as candidates
 from .evaluation import compare as compare
 from .evaluation import conformal_prob as conformal_prob
 from .evaluation import cross_validate as cross_validate
+from .evaluation import fit_best as fit_best
 from .evaluation import held_out as held_out
 from .evaluation import scoring as scoring
 from .identifiability import Identifiability as Identifiability
@@ -29,6 +31,7 @@ from .laws.baselines import SizeAndTokens as SizeAndTokens
 from .laws.flp import Flp as Flp
 from .laws.flp_m import FlpM as FlpM
 from .laws.ladder import Ladder as Ladder
+from .laws.reducible_loss import ReducibleLoss as ReducibleLoss
 from .laws.sloth import Sloth as Sloth
 from .model import Law as Law
 from .model import ScoreLaw as ScoreLaw
