@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import table
+from conftest import PASSED, table
 from numpyro import handlers
 from scipy.special import expit, logit
 
@@ -38,7 +38,7 @@ def fit_of(law, observations, sites) -> Fit:
     }
     tree = make_tree(law, design, values, {"n_steps": np.ones(shape)})
     about = {"seed": 0, "sampler": sampler_specification(sb.Nuts())}
-    return Fit(law, observations, (), tree, design.reference, about)
+    return Fit(law, observations, (), tree, design.reference, about, PASSED)
 
 
 @pytest.fixture(scope="module")
