@@ -21,7 +21,15 @@ MAX_RANGE_OF_CONSTANT = 1e-9
 
 
 class ConvergenceWarning(UserWarning):
-    """A fit has failed a convergence check."""
+    """A fit has failed a convergence check.
+
+    Example:
+        >>> import warnings
+        >>> with warnings.catch_warnings():
+        ...     warnings.simplefilter("error", sb.ConvergenceWarning)  # stop where a fit cannot be relied on
+        ...     fit.verdict.passed
+        False
+    """
 
 
 @dataclass(frozen=True)

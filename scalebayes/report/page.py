@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scalebayes.evaluation.heldout import held_out, holds_out
+from scalebayes.prediction.reliability import checked
 from scalebayes.report import answers, background
 from scalebayes.report.tables import cell
 
@@ -27,6 +28,7 @@ MIN_SCORES_FOR_CALIBRATION = 5
 """With fewer held-out scores the page has no section on calibration."""
 
 
+@checked
 def write_report(
     fit: Fit,
     path: str | Path,

@@ -22,6 +22,9 @@ from scalebayes.prediction.designs import design_of_models
 from scalebayes.prediction.new_levels import at_draw, positions
 from scalebayes.prediction.simulation import prior_predictive
 
+# grids and simulations ask far out on purpose; that this is told is tested in prediction/test_ranges.py
+pytestmark = pytest.mark.filterwarnings("ignore::scalebayes.ExtrapolationWarning")
+
 
 def fit_of(law, observations, sites) -> Fit:
     """A fit with given draws of all sites: nothing is sampled."""

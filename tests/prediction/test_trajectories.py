@@ -16,6 +16,9 @@ from scalebayes.prediction.new_levels import new_names
 from scalebayes.prediction.steps import Steps, _at_losses
 from scalebayes.prediction.trajectories import _grid
 
+# curves go far out on purpose; that this is told is tested in test_ranges.py
+pytestmark = pytest.mark.filterwarnings("ignore::scalebayes.ExtrapolationWarning")
+
 N_DRAW = 12
 POINTS = 5
 
