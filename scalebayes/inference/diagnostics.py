@@ -100,7 +100,8 @@ def check(tree: xr.DataTree, expected: Sequence[str]) -> Verdict:
     identified = _identified(tree["posterior"].to_dataset(), expected)
     stats = tree["sample_stats"].to_dataset()
     n_chains = stats.sizes["chain"]
-    worst_rhat = float(rhat(identified)["expected"].max()) if n_chains > 1 else float("nan")
+    with np.errstate(divide="ignore", invalid="ignore"):  # R-hat is infinite if chains stand still
+        worst_rhat = float(rhat(identified)["expected"].max()) if n_chains > 1 else float("nan")
     bulk = float(ess(identified, method="bulk")["expected"].min())
     tail = float(ess(identified, method="tail")["expected"].min())
     divergences = int(stats["diverging"].sum())

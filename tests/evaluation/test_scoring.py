@@ -428,6 +428,27 @@ def test_losses_are_judged_in_their_own_unit() -> None:
         scoring.calibration(held, "benchmark")
 
 
+def test_pictures_of_losses_tell_of_losses() -> None:
+    held = losses()
+    table = scoring.scores(held)
+    inside = int(table["inside_90"].sum())
+    shown = pictures.intervals(table)
+    assert shown.shows.startswith(
+        "Predictive intervals of 3 models on 2 domains, beside the losses"
+    )
+    assert f"{inside} of 6 losses lie inside their 90% intervals" in shown.shows
+    out = table[~table["inside_90"]].iloc[0]
+    assert f"{out['model']} on {out['domain']} had {out['observed']:.3f}, not" in shown.shows
+    plt.close(shown.figure)
+    shown = pictures.calibration(held)
+    assert shown.shows.startswith("Calibration of 6 held-out losses of 3 models.")
+    crps = scoring.calibration(held, "distance")["crps"]
+    assert f"up to 0.5 decades, {crps[0]:.3f} and" in shown.shows
+    assert "of 4 losses inside; over 1.5" in shown.shows
+    assert "score" not in shown.shows
+    plt.close(shown.figure)
+
+
 def test_figures_of_scores_are_in_points_and_by_any_columns() -> None:
     """Tables of two methods one below the other, one of points without intervals."""
     rng = np.random.default_rng(12)
