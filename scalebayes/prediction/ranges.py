@@ -129,4 +129,4 @@ def _named(models: pd.DataFrame, row: int) -> str:
 
 
 def _others(n: int) -> str:
-    return f" (as do {n - 1} more)" if n > 1 else ""
+    return f" (as {'does' if n == 2 else 'do'} {n - 1} more)" if n > 1 else ""

@@ -98,7 +98,10 @@ def predictions(fit: Fit, table: pd.DataFrame) -> Section:
             "hence the wide intervals."
         )
     models = table.drop_duplicates("model", ignore_index=True)
-    points = [f"{text[:1].upper()}{text[1:]}." for text in far_outside(fit, models)]
+    points = [
+        f"{told[:1].upper()}{told[1:]}{'' if told.endswith('?') else '.'}"
+        for told in far_outside(fit, models)
+    ]
     described = ["params", "tokens", "flops", *fit.observations.covariates]
     shown = predictions_as_text(table.drop(columns=described, errors="ignore"))
     caption = f"Predictions of {plural(table['model'].nunique(), 'model')}, with central intervals"
@@ -116,6 +119,7 @@ def of_held_out(compared: dict[Quantity, HeldOut]) -> Section:
         columns = [*CELL[of], "observed", "median", "lower_50", "upper_50", "lower_90"]
         scored = intervals_as_text(table[[*columns, "upper_90"]])
         scored["inside 90%"] = table["inside_90"]
+        scored["flops_past"] = table["flops_past"]
         shown[
             f"{PLURAL[of].capitalize()} of models that the law was not shown, beside its predictions"
         ] = scored
@@ -124,7 +128,8 @@ def of_held_out(compared: dict[Quantity, HeldOut]) -> Section:
         "Held-out predictions",
         [
             "What the law was not shown, beside what it expected. With calibrated intervals one in ten lies "
-            "outside its 90% interval."
+            "outside its 90% interval. flops_past is how many decades of training FLOPs a model lies past the largest "
+            "that the fit has seen."
         ],
         pictures=[pictures.intervals(scoring.scores(held)) for held in compared.values()],
         tables=shown,

@@ -66,7 +66,7 @@ def test_the_worst_of_several_is_named() -> None:
     (said,) = far_outside(BILLIONS, models((1e9, 1e11), (7e10, 1.4e12), (1e10, 1e12)))
     assert said.startswith(
         "'m1' (7e+10 parameters, 1.4e+12 tokens) lies 3.0 decades of training FLOPs past the largest model "
-        "that the fit has seen (as do 1 more): beyond 1.5 decades"
+        "that the fit has seen (as does 1 more): beyond 1.5 decades"
     )
     assert said.endswith("fit larger models, or ask for smaller ones")
 

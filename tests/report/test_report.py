@@ -182,6 +182,8 @@ def test_numbers_are_those_of_predict(page: Page, fitted: sb.Fit) -> None:
     assert shown["observed"].tolist() == [
         f"{scores[m, b]:.3f}" for m, b in zip(shown["model"], shown["benchmark"], strict=True)
     ]
+    decades = scoring.scores(held_out(fitted, seed=3))["flops_past"]
+    assert shown["flops_past"].tolist() == [f"{v:.3f}" for v in decades]
     inside = (shown["inside 90%"] == "yes").sum()
     assert (
         f"{inside} of 8 scores of 2 held-out models lie inside their 90%" in page.words["verdict"]
