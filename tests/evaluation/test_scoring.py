@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -193,7 +194,7 @@ def log_scores(
         found = {k: np.asarray(v)[None] for k, v in jax.vmap(densities)(jnp.array(means)).items()}
     monkeypatch.setattr(densities_of_scores, "design_of_scores", lambda *_: None)
     monkeypatch.setattr(densities_of_scores, "at_cells", lambda *_, **__: found)
-    fit: Any = None  # what it would give is given above
+    fit: Any = SimpleNamespace(parts=())  # what it would give is given above
     marginal = sb.log_score(fit, observations)["log_score"].to_numpy()
     return marginal, sb.joint_log_score(fit, observations)
 
