@@ -74,7 +74,7 @@ def load(path: str | Path, *, laws: Iterable[type[Law]] = ()) -> Fit:
         tree=tree if facts["schema"] > 2 else _with_saturation(tree, facts["provenance"]),
         reference=Reference.from_dict(facts["reference"]),
         provenance=facts["provenance"] if facts["schema"] > 2 else _modern(facts["provenance"]),
-        judged=_verdict(facts.get("judged")),
+        judged=_verdict(facts.get("verdict")),
     )
 
 

@@ -83,7 +83,7 @@ class Fit:
             scores, as leave-one-out needs it; the sum over scores is not the joint log likelihood.
         reference: Centring constants of inputs and abilities.
         provenance: Seed, specification of the sampler, versions and seconds.
-        judged: For a thinned copy, the verdict of the fit with all its draws; else None.
+        judged: The verdict where it is known: of a thinned copy that of all draws, of a loaded fit that of its file.
 
     Example:
         >>> fit.law.skills, fit.held_out, fit.n_draws
@@ -277,7 +277,7 @@ class Fit:
             "reference": self.reference.to_dict(),
             "covariates": [dataclasses.asdict(c) for c in own.covariates.values()],
             "provenance": self.provenance,
-            "judged": None if self.judged is None else dataclasses.asdict(self.judged),
+            "verdict": dataclasses.asdict(self.verdict),
         }
         tables = {kind: getattr(own, kind).to_csv(index=False) for kind in COLUMNS}
         files.write(path, self.tree, facts, tables)

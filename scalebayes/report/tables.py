@@ -77,12 +77,16 @@ def intervals_as_text(table: pd.DataFrame) -> pd.DataFrame:
 def predictions_as_text(table: pd.DataFrame) -> pd.DataFrame:
     """A table of `predict` for readers: intervals joined, and last how far each model lies past the seen range.
 
-    The column ratio_outside is left out where all models are inside.
+    The column ratio_outside is left out where all models are inside, to two decimals.
     """
     joined = intervals_as_text(table.drop(columns=["mean", "kind", *RANGE_COLUMNS]))
     flops, ratio = RANGE_COLUMNS
     joined[flops] = table[flops]
-    return joined.assign(**{ratio: table[ratio]}) if table[ratio].fillna(0.0).any() else joined
+    return (
+        joined.assign(**{ratio: table[ratio]})
+        if table[ratio].fillna(0.0).round(2).any()
+        else joined
+    )
 
 
 def levels(table: pd.DataFrame) -> list[str]:

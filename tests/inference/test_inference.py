@@ -118,6 +118,7 @@ def test_a_thinned_fit_is_judged_by_all_its_draws(
     expected, asked = whole.verdict, []
     assert expected == fitted.verdict
     check = diagnostics.check
+    assert whole.judged == expected  # read, and not computed again
     monkeypatch.setattr(diagnostics, "check", lambda *a: (asked.append(a), check(*a))[1])
     few = whole.thinned(40)
     assert few.n_draws == 40
