@@ -20,6 +20,7 @@ from .evaluation import held_out as held_out
 from .evaluation import scoring as scoring
 from .identifiability import Identifiability as Identifiability
 from .identifiability import identifiability as identifiability
+from .inference import ConvergenceWarning as ConvergenceWarning
 from .inference import Fit as Fit
 from .inference import Nuts as Nuts
 from .inference import Staged as Staged
@@ -52,6 +53,7 @@ from .planning import smallest_budget as smallest_budget
 from .planning import target_map as target_map
 from .planning import target_probability as target_probability
 from .prediction import Average as Average
+from .prediction import ExtrapolationWarning as ExtrapolationWarning
 from .prediction import average as average
 from .prediction import condition as condition
 from .prediction import fit_average as fit_average

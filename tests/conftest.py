@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 # of single operations and small programs, of which tests compile thousands; for programs that run long the
@@ -22,7 +23,7 @@ import pytest
 
 import scalebayes as sb
 from scalebayes.inference.compilation import use_compilation_cache
-from scalebayes.inference.diagnostics import ConvergenceWarning
+from scalebayes.inference.diagnostics import ConvergenceWarning, Verdict
 from scalebayes.model.law import Law
 from scalebayes.prediction.simulation import simulate
 
@@ -58,6 +59,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     rank = {f"test_{name}": i for i, name in enumerate(LONGEST)}
     items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
 
+
+PASSED = Verdict(1.0, 900.0, 900.0, 0, 0, 0.9, ())
+"""The verdict of fits whose draws are made by hand, and not judged."""
 
 BENCHMARKS = {"arc": 0.25, "gsm": 0.0, "mmlu": 0.25, "wino": 0.5}
 
@@ -110,6 +114,16 @@ def fit_quietly(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return sb.fit(law, observations, sampler=_two_chains(sampler), progress=False, **others)
+
+
+def told(
+    call: Callable[[Any], object], fit: Any, category: type[Warning]
+) -> list[warnings.WarningMessage]:
+    """The warnings of a category that a call on a fit gives."""
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        call(fit)
+    return [w for w in found if w.category is category]
 
 
 def _two_chains(sampler: sb.Nuts | sb.Staged) -> sb.Nuts | sb.Staged:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from scalebayes.evaluation.predictions import HeldOut
+    from scalebayes.inference.posterior import Fit
 
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the random numbers.")]
 Draws = Annotated[int, typer.Option(min=1, help="Draws per chain.")]
@@ -90,6 +92,17 @@ def print_json(value: dict[str, Any]) -> None:
     from scalebayes.report.tables import to_json
 
     print(to_json(value))
+
+
+def print_answer(fit: Fit | Mapping[str, Fit], value: dict[str, Any]) -> None:
+    """Print an answer of a fit, or of several by name, as JSON, headed by whether they have converged.
+
+    The library itself warns of fits that have not, on standard error.
+    """
+    from scalebayes.prediction.reliability import failures
+
+    found = failures(fit if isinstance(fit, Mapping) else {"": fit})
+    print_json({"converged": not found, "failures": found, **value})
 
 
 def judged(held: HeldOut) -> pd.DataFrame:

@@ -14,8 +14,8 @@ from scalebayes.cli.common import (
     Seed,
     Warmup,
     judged,
+    print_answer,
     print_held_out,
-    print_json,
     shows_progress,
 )
 
@@ -106,7 +106,8 @@ def demo(
     _picture(table, files["picture"])
     if json:
         found = scoring.figures(table).iloc[0]
-        print_json(
+        print_answer(
+            fit,
             {
                 "predictions": table,
                 "models": int(found["models"]),
@@ -117,7 +118,7 @@ def demo(
                 "verdict": verdict(fit),
                 "seconds": fit.provenance["seconds"],
                 "files": {k: str(v) for k, v in files.items()},
-            }
+            },
         )
         return
     print_held_out(table)

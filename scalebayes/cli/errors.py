@@ -41,6 +41,7 @@ IN_SHELL: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r"\bcovariates=", "--covariate "),
     (r"\bunits=", "--units "),
     (r"\bnew_families=\['([^']*)'\]", r"--new-family '\1'"),
+    (r"\bof='(\w+)'", r"--of \1"),
     (r"\btokens=None", "--tokens-col none"),
     (r"\bmethod='([^']*)'", r"--method \1"),
     (r"\b([a-z_]+)='([^']*)'", r"--set \1=\2"),
@@ -69,7 +70,7 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
     If the environment variable SCALEBAYES_TRACEBACK is set, errors are raised instead.
     """
     with warnings.catch_warnings():
-        warnings.showwarning = _show_warning
+        warnings.showwarning = _each_once()
         for category in (DeprecationWarning, FutureWarning):
             warnings.simplefilter("ignore", category)
         return _run(app, arguments)
@@ -122,5 +123,13 @@ def _usage_error(error: Any) -> int:
     return _fail(f"{error.format_message().rstrip('.')} (see {path} --help)", BAD_INPUT)
 
 
-def _show_warning(message: Any, *_: Any, **__: Any) -> None:
-    print(f"warning: {one_line(str(message))}", file=sys.stderr)
+def _each_once() -> Callable[..., None]:
+    """A function that prints a warning on one line, and the same warning only once."""
+    shown = set()
+
+    def show(message: Any, *_: Any, **__: Any) -> None:
+        if (text := one_line(str(message))) not in shown:
+            shown.add(text)
+            print(f"warning: {text}", file=sys.stderr)
+
+    return show

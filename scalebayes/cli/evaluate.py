@@ -16,13 +16,14 @@ from scalebayes.cli.common import (
     Units,
     note,
     picture_file,
-    print_json,
+    print_answer,
     shows_progress,
     write_csv,
 )
 
 if TYPE_CHECKING:
     from scalebayes.evaluation.comparison import By, Method
+    from scalebayes.prediction.designs import Quantity
 
 
 def report(
@@ -59,7 +60,7 @@ def report(
     sb.write_report(loaded, out, models=asked, new_families=new_family, title=title, seed=seed)
     if json:
         size = out.stat().st_size
-        print_json({"file": str(out), "bytes": size, "verdict": verdict(loaded)})
+        print_answer(loaded, {"file": str(out), "bytes": size, "verdict": verdict(loaded)})
         return
     print(f"report: {out}")
 
@@ -74,6 +75,12 @@ def plot(
             "priors and posteriors."
         ),
     ] = "intervals",
+    of: Annotated[
+        str,
+        typer.Option(
+            help="score or loss, for intervals, calibration and curves; by default scores if there are any."
+        ),
+    ] = "",
     out: Annotated[
         Path | None,
         typer.Option(
@@ -88,6 +95,7 @@ def plot(
     \b
     Example:
       scalebayes plot fit.nc --kind calibration --out calibration.svg
+      scalebayes plot ladder.nc --kind intervals --of loss
     """
     import matplotlib as mpl
     import matplotlib.pyplot as plt
@@ -98,11 +106,12 @@ def plot(
     mpl.use("Agg")
 
     path = out or Path(f"{kind}.png")
-    drawn = picture(sb.load(fit), kind, seed=seed)
+    loaded = sb.load(fit)
+    drawn = picture(loaded, kind, of=cast("Quantity | None", of or None), seed=seed)
     drawn.figure.savefig(path, dpi=150)
     plt.close(drawn.figure)
     if json:
-        print_json({"file": str(path), "kind": kind, "shows": drawn.shows})
+        print_answer(loaded, {"file": str(path), "kind": kind, "shows": drawn.shows})
         return
     print(f"{drawn.shows}\npicture: {path}")
 
@@ -179,6 +188,6 @@ def compare(
     write_csv(table, csv)
     if json:
         told = {"comparison": table, "evidence": found.evidence, "pareto_k": found.pareto_k}
-        print_json({"by": by, **told})
+        print_answer(loaded, {"by": by, **told})
         return
     tables.show(table.drop(columns=["rank", "p", "se"]))  # a narrow terminal has no room for these

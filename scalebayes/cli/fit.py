@@ -17,8 +17,8 @@ from scalebayes.cli.common import (
     in_folder,
     judged,
     note,
+    print_answer,
     print_held_out,
-    print_json,
     shows_progress,
 )
 
@@ -161,11 +161,14 @@ def fit(
         progress=shows_progress(json),
     )  # fmt: skip
     fit.save(out)
-    compared = judged(sb.held_out(fit, seed=seed)) if holds_out(fit) else None
+    compared = {of: judged(sb.held_out(fit, of=of, seed=seed)) for of in holds_out(fit)}
     if json:
-        found = {} if compared is None else {"predictions": compared}
-        print_json({"file": str(out), **about(fit), **found})
+        keys = {"score": "predictions", "loss": "predicted_losses"}
+        print_answer(
+            fit, {"file": str(out), **about(fit), **{keys[k]: t for k, t in compared.items()}}
+        )
         return
-    if compared is not None:
-        print_held_out(compared)
+    for table_of in compared.values():
+        print_held_out(table_of)
+        print()
     print(f"{headline(fit)}\nfit: {out}")

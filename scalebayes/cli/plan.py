@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,13 +21,15 @@ from scalebayes.cli.common import (
     draw,
     note,
     picture_file,
-    print_json,
+    print_answer,
     print_with_counts,
     write_csv,
 )
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from scalebayes.inference.posterior import Fit
 
 Targets = Annotated[
     list[str],
@@ -88,7 +91,7 @@ def chance(
     wanted = inputs.models(models, model, family, params, tokens, factors, loaded, covariate)
     targets = options.factors("--target", target)
     table = sb.target_probability(loaded, wanted, targets, new_families=new_family, seed=seed)
-    _show({"probabilities": table}, csv, json, group="model")
+    _show(loaded, {"probabilities": table}, csv, json, group="model")
 
 
 def budget(
@@ -140,11 +143,13 @@ def budget(
         from scalebayes import plots
 
         spread = np.geomspace(1 / 30, 30, 25)
-        grid = sb.target_map(
-            loaded, family, targets, params=spread * found.params, tokens=spread * found.tokens,
-            new_families=new_family, covariates=values,
-            seed=seed,
-        )  # fmt: skip
+        with warnings.catch_warnings():
+            # of the grid around the answer, which has been told how far out it is
+            warnings.simplefilter("ignore", sb.ExtrapolationWarning)
+            grid = sb.target_map(
+                loaded, family, targets, params=spread * found.params, tokens=spread * found.tokens,
+                new_families=new_family, covariates=values, seed=seed,
+            )  # fmt: skip
         title = f"{family}: " + ", ".join(f"{k} ≥ {v:g}" for k, v in targets.items())
         draw(picture, lambda: plots.target_map(grid, title=title))
     answer = {
@@ -153,7 +158,7 @@ def budget(
     }  # fmt: skip
     write_csv(found.frontier, csv)
     if json:
-        print_json({**answer, "frontier": found.frontier})
+        print_answer(loaded, {**answer, "frontier": found.frontier})
         return
     print_with_counts(pd.DataFrame([answer]))
 
@@ -205,7 +210,8 @@ def allocation(
         draw(picture, lambda: plots.allocation(found.prices, found.region, of=of)[0])
     write_csv(found.prices, csv)
     if json:
-        print_json({"best": found.best, "region": found.region, "prices": found.prices})
+        answer = {"best": found.best, "region": found.region, "prices": found.prices}
+        print_answer(loaded, answer)
         return
     print_with_counts(
         found.best, "best: highest expected value; price: expected shortfall from the optimum"
@@ -239,7 +245,7 @@ def contest(
     loaded = sb.load(fit)
     wanted = inputs.models_from(models, options.factors("--units", [units]), loaded)
     table = sb.beats(loaded, wanted, new_families=new_family, seed=seed)
-    _show({"contests": table}, csv, json, group="rival")
+    _show(loaded, {"contests": table}, csv, json, group="rival")
 
 
 def next_run(
@@ -279,14 +285,16 @@ def next_run(
     table = sb.next_run(
         loaded, runs, model, benchmark=benchmark, new_families=new_family, seed=seed
     )
-    _show({"candidates": table}, csv, json)
+    _show(loaded, {"candidates": table}, csv, json)
 
 
-def _show(found: dict[str, pd.DataFrame], csv: Path | None, json: bool, group: str = "") -> None:
+def _show(
+    fit: Fit, found: dict[str, pd.DataFrame], csv: Path | None, json: bool, group: str = ""
+) -> None:
     """Print one table, as text or JSON, and write it to the file if there is one."""
     (table,) = found.values()
     write_csv(table, csv)
     if json:
-        print_json(found)
+        print_answer(fit, found)
         return
     print_with_counts(table, group=group)

@@ -17,7 +17,7 @@ from scalebayes.cli.common import (
     Seed,
     Units,
     note,
-    print_json,
+    print_answer,
     write_csv,
 )
 
@@ -89,10 +89,9 @@ def predict(
         )
     write_csv(table, csv)
     if json:
-        print_json({"of": of, "kind": kind, "predictions": table})
+        print_answer(loaded, {"of": of, "kind": kind, "predictions": table})
         return
-    readable = table.drop(columns=["mean", "kind"])
-    tables.show(tables.intervals_as_text(readable), group="model")
+    tables.show(tables.predictions_as_text(table), group="model")
 
 
 def mixture(
@@ -143,7 +142,8 @@ def mixture(
     write_csv(best.weights, csv)
     if json:
         of_value = {k: v[0] for k, v in sb.summary(best.value.to_numpy()[None]).items()}
-        print_json({"weights": best.weights, "value": of_value, "gap": float(best.gap.max())})
+        gap = float(best.gap.max())
+        print_answer(loaded, {"weights": best.weights, "value": of_value, "gap": gap})
         return
     tables.show(tables.intervals_as_text(best.weights.drop(columns="mean")))
 
@@ -161,7 +161,8 @@ def summary(fit: Saved, csv: Csv = None, json: Json = False) -> None:
     from scalebayes.report import tables
     from scalebayes.report.summary import about, flat
 
-    facts = about(sb.load(fit))
+    loaded = sb.load(fit)
+    facts = about(loaded)
     rows = pd.DataFrame(
         [(part, str(k), _short(v)) for part, values in facts.items() if part != "priors"
          for k, v in flat(values).items()],
@@ -171,7 +172,7 @@ def summary(fit: Saved, csv: Csv = None, json: Json = False) -> None:
     of_priors = pd.DataFrame({"part": "prior", "name": priors["name"], "value": priors["prior"]})
     write_csv(pd.concat([rows, of_priors]), csv)
     if json:
-        print_json(facts)
+        print_answer(loaded, facts)
         return
     tables.show(rows, group="part")
     print()
@@ -201,7 +202,8 @@ def skills(
     from scalebayes.report import tables
     from scalebayes.skills import skills as skills_of
 
-    found = skills_of(sb.load(fit), rotation=rotation)
+    loaded = sb.load(fit)
+    found = skills_of(loaded, rotation=rotation)
     parts = {
         name: getattr(found, name)
         for name in ("loadings", "correlations", "slopes", "families", "models")
@@ -212,7 +214,7 @@ def skills(
             table.to_csv(csv / f"{name}.csv", index=False)
         note(f"wrote {', '.join(f'{name}.csv' for name in parts)} to {csv}")
     if json:
-        print_json({"rotation": rotation, **parts})
+        print_answer(loaded, {"rotation": rotation, **parts})
         return
     for name, table in parts.items():
         shown = table

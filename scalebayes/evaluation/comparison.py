@@ -20,6 +20,7 @@ from scalebayes.data.validation import plural
 from scalebayes.evaluation.evidence import SPLITS, folds_of, pieces, seen_alone
 from scalebayes.evaluation.predictions import HeldOut, mixed
 from scalebayes.prediction.averaging import check_same_scores, pseudo_bma, stacking
+from scalebayes.prediction.reliability import warn_unless_converged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -145,6 +146,7 @@ def compare(
                 f"{first!r} and {name!r} differ in models without scores, and so in what is left out: "
                 "fit both to the same table"
             )
+    warn_unless_converged(fits)
     settings = (keep, moment_match, refit, folder, jobs)
     found = {
         name: pieces(fit, by, *settings, progress and functools.partial(progress, name))

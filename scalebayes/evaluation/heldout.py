@@ -15,6 +15,8 @@ from scalebayes.evaluation.predictions import PLURAL, HeldOut, mixed
 from scalebayes.prediction.designs import CELL, design_of_models, design_of_scores
 from scalebayes.prediction.new_levels import check_known
 from scalebayes.prediction.pointwise import at_cells
+from scalebayes.prediction.ranges import decades_past, outside_seen
+from scalebayes.prediction.reliability import checked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 KINDS: tuple[Quantity, ...] = ("score", "loss")
 
 
+@checked
 def held_out(
     fit: Fitted,
     observations: Observations | None = None,
@@ -100,7 +103,7 @@ def _held_out(
         design = design_of_models(fit, observations, new_families)
         pairs = zip(_labels(design, "model"), _labels(design, "domain"), strict=True)
         at = pd.MultiIndex.from_tuples(pairs).get_indexer(pd.MultiIndex.from_frame(rows[CELL[of]]))
-    return _beside(fit, design, at, rows, of, name, seed)
+    return _beside(fit, design, at, rows, observations.models, of, name, seed)
 
 
 def held_out_in_table(
@@ -113,7 +116,8 @@ def held_out_in_table(
     """
     of = _quantity(fit, None, of)
     seen = fit.seen if of == "score" else fit.losses_seen
-    return _beside(fit, fit.design, np.flatnonzero(~seen), unseen(fit, of), of, name, seed)
+    at, models = np.flatnonzero(~seen), fit.observations.models
+    return _beside(fit, fit.design, at, unseen(fit, of), models, of, name, seed)
 
 
 def holds_out(fit: Fit) -> list[Quantity]:
@@ -188,6 +192,7 @@ def _beside(
     design: Design,
     at: np.ndarray,
     rows: pd.DataFrame,
+    models: pd.DataFrame,
     of: Quantity,
     name: str,
     seed: int,
@@ -199,6 +204,7 @@ def _beside(
         design: Arrays of the cells; its scores that are not observed are those to predict, if any.
         at: Positions of the cells among the scores, or losses, of the design, shape (cell,).
         rows: The scores, or losses, observed there, in the same order.
+        models: The table of their models.
         of: Which of the two they are.
         name: Name of the fold.
         seed: Seed of the predictive draws.
@@ -206,7 +212,7 @@ def _beside(
     found = at_cells(fit, design, seed, joint=of == "score")
     values = found[of]["score"]
     draws = values.reshape(-1, values.shape[-1])[:, at].T
-    cells = _cells(fit, design, rows, of).assign(log_score=np.nan)
+    cells = _cells(fit, models, rows, of).assign(log_score=np.nan)
     log_score = log_score_se = joint_ess = np.nan
     joint = np.empty((0, 0))
     if of == "score":
@@ -237,23 +243,17 @@ def _beside(
     return HeldOut(cells, draws, folds, joint, of)
 
 
-def _cells(fit: Fit, design: Design, rows: pd.DataFrame, of: Quantity) -> pd.DataFrame:
+def _cells(fit: Fit, models: pd.DataFrame, rows: pd.DataFrame, of: Quantity) -> pd.DataFrame:
     """Labels and observed values, and how far each model is from those that the fit has seen."""
-    seen = fit.seen_models
-    where = {label: i for i, label in enumerate(design.labels("model"))}
-    at = rows["model"].map(where).to_numpy(int)
-    families = np.array(design.labels("family"), object)[np.asarray(design.family)[at]]
-    family = pd.Series(families.astype(str))
-    log_flops = np.asarray(design.log_params + design.log_tokens + design.log_per_nd)
-    unknown = np.isin(at, design.unknown_tokens)
+    seen, column = fit.seen_models, CELL[of][1]
+    models = models.set_index("model").loc[rows["model"]]
+    outside = outside_seen(fit, models).reset_index(drop=True)
+    models = models.reset_index()
+    family = models["family"].astype(str)
     distance = np.full(len(rows), np.nan)
-    for name, models in seen.groupby("family"):
+    for name, members in seen.groupby("family"):
         own = (family == name).to_numpy()
-        compute = np.where(unknown, np.nan, log_flops[at]) - np.log(models["flops"].max())
-        # without a token count: as if trained on as many tokens as the largest seen model
-        size = np.asarray(design.log_params)[at] - np.log(models["params"].max())
-        distance[own] = (np.where(np.isnan(compute), size, compute) / np.log(10.0))[own]
-    column = CELL[of][1]
+        distance[own] = decades_past(models[own], members)
     return pd.DataFrame(
         {
             "model": rows["model"].astype(str).to_numpy(),
@@ -261,6 +261,7 @@ def _cells(fit: Fit, design: Design, rows: pd.DataFrame, of: Quantity) -> pd.Dat
             column: rows[column].astype(str).to_numpy(),
             "observed": rows[of].to_numpy(float),
             "distance": distance,
+            **outside,
             "family_size": family.map(seen["family"].value_counts()).fillna(0).astype(int),
         }
     )

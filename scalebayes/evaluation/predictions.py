@@ -30,7 +30,8 @@ class HeldOut:
     Attributes:
         cells: One row a score or loss: fold, model, family, benchmark (for losses: domain), observed,
             distance (decades of training FLOPs past the largest model of its family that the fit has
-            seen; NaN for a new family), family_size (how many models of its family the fit has seen) and
+            seen; NaN for a new family), flops_past and ratio_outside (as in `predict`: how far the model lies
+            outside the range of all seen models), family_size (how many models of its family the fit has seen) and
             log_score (log of its predictive density; NaN for losses).
         draws: Joint predictive draws of the rows of a fold, shape (cell, sample).
         folds: One row a fold: fold, n_models, n_scores (for losses: n_losses), log_score (log of the joint

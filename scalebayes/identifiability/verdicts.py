@@ -29,6 +29,7 @@ from scalebayes.identifiability.remedies import OF_INPUT, Seen, lacking, listed,
 from scalebayes.inference.diagnostics import MAX_RANGE_OF_CONSTANT
 from scalebayes.inference.draws import evenly
 from scalebayes.model.law import prior_of
+from scalebayes.prediction.reliability import checked
 
 if TYPE_CHECKING:
     from scalebayes.identifiability.prior_and_posterior import Draws
@@ -100,6 +101,7 @@ class Identifiability:
         return "\n\n".join([*tables, "\n".join(self.lacking)])
 
 
+@checked
 def identifiability(fit: Fit, *, seed: int = 0) -> Identifiability:
     """Judge which parameters of a fit the data identify, and suggest which data to add.
 

@@ -21,7 +21,15 @@ MAX_RANGE_OF_CONSTANT = 1e-9
 
 
 class ConvergenceWarning(UserWarning):
-    """A fit has failed a convergence check."""
+    """A fit has failed a convergence check.
+
+    Example:
+        >>> import warnings
+        >>> with warnings.catch_warnings():
+        ...     warnings.simplefilter("error", sb.ConvergenceWarning)  # stop where a fit cannot be relied on
+        ...     fit.verdict.passed
+        False
+    """
 
 
 @dataclass(frozen=True)
@@ -93,7 +101,8 @@ def check(tree: xr.DataTree, expected: Sequence[str]) -> Verdict:
     identified = _identified(tree["posterior"].to_dataset(), expected)
     stats = tree["sample_stats"].to_dataset()
     n_chains = stats.sizes["chain"]
-    worst_rhat = float(rhat(identified)["expected"].max()) if n_chains > 1 else float("nan")
+    with np.errstate(divide="ignore", invalid="ignore"):  # R-hat is infinite if chains stand still
+        worst_rhat = float(rhat(identified)["expected"].max()) if n_chains > 1 else float("nan")
     bulk = float(ess(identified, method="bulk")["expected"].min())
     tail = float(ess(identified, method="tail")["expected"].min())
     divergences = int(stats["diverging"].sum())

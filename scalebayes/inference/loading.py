@@ -12,6 +12,7 @@ import pandas as pd
 from scalebayes.data.covariates import Covariate
 from scalebayes.data.observations import Observations
 from scalebayes.data.schema import COLUMNS, TEXT
+from scalebayes.inference.diagnostics import Verdict
 from scalebayes.inference.files import read
 from scalebayes.inference.posterior import Fit
 from scalebayes.laws import by_name
@@ -75,7 +76,12 @@ def load(path: str | Path, *, laws: Iterable[type[Law]] = ()) -> Fit:
         tree=tree if facts["schema"] > 2 else _with_saturation(tree, facts["provenance"]),
         reference=Reference.from_dict(facts["reference"]),
         provenance=facts["provenance"] if facts["schema"] > 2 else _modern(facts["provenance"]),
+        judged=_verdict(facts.get("verdict")),
     )
+
+
+def _verdict(saved: dict[str, Any] | None) -> Verdict | None:
+    return None if saved is None else Verdict(**{**saved, "failures": tuple(saved["failures"])})
 
 
 def _columns(text: str) -> list[str]:

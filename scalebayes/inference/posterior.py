@@ -83,6 +83,7 @@ class Fit:
             scores, as leave-one-out needs it; the sum over scores is not the joint log likelihood.
         reference: Centring constants of inputs and abilities.
         provenance: Seed, specification of the sampler, versions and seconds.
+        judged: The verdict where it is known: of a thinned copy that of all draws, of a loaded fit that of its file.
 
     Example:
         >>> fit.law.skills, fit.held_out, fit.n_draws
@@ -97,6 +98,7 @@ class Fit:
     tree: xr.DataTree = field(repr=False)
     reference: Reference = field(repr=False)
     provenance: dict[str, Any] = field(repr=False)
+    judged: diagnostics.Verdict | None = field(default=None, repr=False)
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -146,7 +148,9 @@ class Fit:
 
     @cached_property
     def verdict(self) -> diagnostics.Verdict:
-        """Convergence diagnostics, with remedies for failed checks."""
+        """Convergence diagnostics, with remedies for failed checks; of all draws, for a thinned copy too."""
+        if self.judged is not None:
+            return self.judged
         return diagnostics.check(self.tree, self.law.expected)
 
     @cached_property
@@ -231,7 +235,7 @@ class Fit:
             name: node.to_dataset().isel(draw=rows, missing_dims="ignore")
             for name, node in self.tree.children.items()
         }
-        return replace(self, tree=xr.DataTree.from_dict(groups))
+        return replace(self, tree=xr.DataTree.from_dict(groups), judged=self.verdict)
 
     def labels(self, dim: str) -> list[str]:
         """Labels along a dimension of the posterior."""
@@ -272,6 +276,7 @@ class Fit:
             "reference": self.reference.to_dict(),
             "covariates": [dataclasses.asdict(c) for c in own.covariates.values()],
             "provenance": self.provenance,
+            "verdict": dataclasses.asdict(self.verdict),
         }
         tables = {kind: getattr(own, kind).to_csv(index=False) for kind in COLUMNS}
         files.write(path, self.tree, facts, tables)

@@ -10,10 +10,12 @@ import pandas as pd
 import xarray as xr
 
 from scalebayes.data.compute import params_and_tokens, training_tokens
-from scalebayes.planning.candidates import MAX_DRAWS, planned_models, search_range, seen_ratios
+from scalebayes.planning.candidates import MAX_DRAWS, planned_models, search_range
 from scalebayes.prediction.designs import CELL
 from scalebayes.prediction.new_levels import check_known
 from scalebayes.prediction.predictive import predictive_draws, summary
+from scalebayes.prediction.ranges import seen_ratios
+from scalebayes.prediction.reliability import checked, warn_if_far
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,6 +51,7 @@ class Allocation:
     draws: xr.DataArray = field(repr=False)
 
 
+@checked
 def allocate(
     fit: Fitted,
     family: str,
@@ -82,6 +85,9 @@ def allocate(
 
     Returns:
         The allocation.
+
+    Warns:
+        ExtrapolationWarning: As for `predict`, of the best model of a budget.
 
     Raises:
         ValueError: If a budget is not positive, a name is unknown, both benchmarks and losses are given, or a
@@ -131,6 +137,7 @@ def allocate(
     prices.attrs["draws"] = len(reached)
     chosen = value.mean(axis=0).argmax(axis=1) + N_SIZES * np.arange(len(budgets))
     best = grid.loc[chosen].reset_index(drop=True).assign(at_edge=at_edge.mean(axis=0))
+    warn_if_far(fit, best)
     n = np.exp(top)
     d = training_tokens(budgets, n)
     quantities = {"params": n, "tokens": d, "tokens_per_param": d / n}

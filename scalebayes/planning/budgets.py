@@ -10,8 +10,10 @@ import pandas as pd
 from scipy.special import logit
 
 from scalebayes.data.compute import params_and_tokens
-from scalebayes.planning.candidates import MAX_DRAWS, search_range, seen_flops, seen_ratios
+from scalebayes.planning.candidates import MAX_DRAWS, search_range
 from scalebayes.planning.targets import joint_probability
+from scalebayes.prediction.ranges import seen_flops, seen_ratios
+from scalebayes.prediction.reliability import checked, warn_if_far
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,6 +58,7 @@ class Budget:
         )
 
 
+@checked
 def smallest_budget(
     fit: Fitted,
     family: str,
@@ -89,6 +92,9 @@ def smallest_budget(
 
     Returns:
         The budget and its model.
+
+    Warns:
+        ExtrapolationWarning: As for `predict`, of the model that the budget trains.
 
     Raises:
         ValueError: If no budget in the range is large enough, the smallest is too large already, or as for
@@ -144,5 +150,6 @@ def smallest_budget(
         finer[1] / finer[0]
     )  # the answer lies between two budgets, and one of them may have its optimum at the end
     at_edge = bool(r < first * step or r > last / step)
+    warn_if_far(fit, pd.DataFrame({"params": [n], "tokens": [d], "flops": [c]}))
     both = pd.concat([frontier, near]).sort_values("flops", ignore_index=True)
     return Budget(c, n, d, probability, at_edge, both)

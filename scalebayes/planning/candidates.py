@@ -43,18 +43,6 @@ def planned_models(
     return Observations(table.assign(**values), covariates=declared)
 
 
-def seen_flops(fit: Fitted) -> tuple[float, float]:
-    """Smallest and largest training FLOPs of the models in a fit; NaN if none is known."""
-    flops = fit.seen_models["flops"].dropna()
-    return (flops.min(), flops.max()) if len(flops) else (np.nan, np.nan)
-
-
-def seen_ratios(fit: Fitted) -> tuple[float, float]:
-    """Smallest and largest tokens per parameter of the models in a fit; NaN if none is known."""
-    ratio = (fit.seen_models["tokens"] / fit.seen_models["params"]).dropna()
-    return (ratio.min(), ratio.max()) if len(ratio) else (np.nan, np.nan)
-
-
 def search_range(
     name: str,
     given: tuple[float, float] | None,

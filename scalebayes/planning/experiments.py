@@ -37,6 +37,7 @@ from scalebayes.inference.draws import shares
 from scalebayes.inference.posterior import Fitted
 from scalebayes.prediction.designs import design_of_models, observations_of
 from scalebayes.prediction.new_levels import at_draw, check_known, positions
+from scalebayes.prediction.reliability import checked, warn_if_far
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -49,6 +50,7 @@ MIN_DISTANCE_TO_BOUNDS = 1e-3
 """Simulated scores are clipped to this distance from 0 and 1, where logits are infinite."""
 
 
+@checked
 def next_run(
     fit: Fitted,
     candidates: pd.DataFrame | Observations,
@@ -78,6 +80,9 @@ def next_run(
         sd_after, the standard deviation of the predicted score now and, on average, after the run;
         information (nats) and its Monte Carlo standard error information_se; per_1e20_flops, information per 1e20
         training FLOPs (NaN where tokens are unknown).
+
+    Warns:
+        ExtrapolationWarning: As for `predict`, of candidates and of the predicted model.
 
     Raises:
         ValueError: If a candidate is in the fit already, more than one model is to be predicted, only candidates or
@@ -123,6 +128,7 @@ def next_run(
             shown.append(log_loss[:, :-1])
         of_target = (v[:, -1, at].mean(axis=1) for v in (mean, score))
         found.append((*of_target, np.concatenate(shown, axis=2)))
+    warn_if_far(fit, models.models)
     names_of_parts = [part.name for part in fit.parts]
     weights = {part.name: part.weight for part in fit.parts}
     of_parts = dict(zip(names_of_parts, found, strict=True))

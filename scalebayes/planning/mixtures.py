@@ -19,6 +19,7 @@ from scalebayes.inference.draws import evenly
 from scalebayes.prediction.designs import covariates_of, design_of_models
 from scalebayes.prediction.new_levels import at_draw, check_known, positions
 from scalebayes.prediction.predictive import summary
+from scalebayes.prediction.reliability import checked, warn_if_far
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -52,6 +53,7 @@ class BestMixture:
     gap: xr.DataArray = field(repr=False)
 
 
+@checked
 def best_mixture(
     fit: Fit,
     *,
@@ -87,6 +89,9 @@ def best_mixture(
     Returns:
         The best mixture, with its draws.
 
+    Warns:
+        ExtrapolationWarning: As for `predict`.
+
     Raises:
         ValueError: If the law has no mixtures, a name is unknown, a weight is not positive, or not exactly one of
             benchmark and losses is given.
@@ -117,13 +122,13 @@ def best_mixture(
     with jax.enable_x64(fit.x64):
         values = covariates_of(fit, family, covariates)
         declared = {name: fit.observations.covariates[name] for name in values}
-        design = design_of_models(
-            fit, Observations(model.assign(**values), mixtures=even, covariates=declared)
-        )
+        planned = Observations(model.assign(**values), mixtures=even, covariates=declared)
+        design = design_of_models(fit, planned)
         run = _optimiser(fit.law, benchmark is not None)
         keys = jax.random.split(jax.random.key(seed), len(chosen))
         some = {k: v[chosen] for k, v in every.items()}
         weights, value, gap = run(some, keys, design, positions(fit, design), aim)
+    warn_if_far(fit, planned.models)
     weights = np.asarray(weights)
     of_draws = xr.DataArray(
         weights, dims=("draw", "source"), coords={"draw": chosen, "source": list(sources)}

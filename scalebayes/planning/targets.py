@@ -16,6 +16,8 @@ from scalebayes.prediction.designs import design_of_models, observations_of
 from scalebayes.prediction.new_levels import check_known
 from scalebayes.prediction.pointwise import at_cells
 from scalebayes.prediction.predictive import predictive_draws
+from scalebayes.prediction.ranges import outside_seen
+from scalebayes.prediction.reliability import checked, warn_if_far
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,6 +29,7 @@ ALL = "all"
 """Name of the row on all benchmarks together."""
 
 
+@checked
 def target_probability(
     fit: Fitted,
     models: pd.DataFrame | Observations,
@@ -50,8 +53,12 @@ def target_probability(
         seed: Seed of the predictive draws.
 
     Returns:
-        One row per model and target: model, family, benchmark, target, probability. The last row of each model has
-        the benchmark `all`, a target NaN, and the probability that all targets are reached.
+        One row per model and target: model, family, benchmark, target, probability, and flops_past and
+        ratio_outside as in `predict`. The last row of each model has the benchmark `all`, a target NaN, and the
+        probability that all targets are reached.
+
+    Warns:
+        ExtrapolationWarning: As for `predict`.
 
     Raises:
         ValueError: If a benchmark is unknown, a target is not in (0, 1], or as for `predict`.
@@ -67,8 +74,9 @@ def target_probability(
     """
     inputs = observations_of(fit, models)
     each = _probabilities(fit, inputs, targets, kind, new_families, seed)
+    warn_if_far(fit, inputs.models)
     names = [*targets, ALL]
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "model": np.repeat(inputs.models["model"].to_numpy(), len(names)),
             "family": np.repeat(inputs.models["family"].to_numpy(), len(names)),
@@ -77,8 +85,10 @@ def target_probability(
             "probability": each.ravel(),
         }
     )
+    return table.join(outside_seen(fit, inputs.models.set_index("model")), on="model")
 
 
+@checked
 def target_map(
     fit: Fitted,
     family: str,
@@ -105,8 +115,11 @@ def target_map(
         seed: Seed of the predictive draws.
 
     Returns:
-        One row per size and token count: params, tokens, flops, probability. `attrs["draws"]` is the number of
-        posterior draws.
+        One row per size and token count: params, tokens, flops, probability, and flops_past and ratio_outside as
+        in `predict`. `attrs["draws"]` is the number of posterior draws.
+
+    Warns:
+        ExtrapolationWarning: As for `predict`, of the worst point of the grid.
 
     Raises:
         ValueError: As for `target_probability`.
@@ -122,13 +135,14 @@ def target_map(
     probability = joint_probability(
         fit, family, targets, n, d, kind, new_families, seed, covariates
     )
-    table = pd.DataFrame({"params": n, "tokens": d, "flops": training_flops(n, d)}).assign(
-        probability=probability
-    )
+    table = pd.DataFrame({"params": n, "tokens": d, "flops": training_flops(n, d)})
+    warn_if_far(fit, table)
+    table = table.assign(probability=probability).join(outside_seen(fit, table))
     table.attrs["draws"] = fit.n_draws
     return table
 
 
+@checked
 def beats(
     fit: Fitted,
     models: pd.DataFrame | Observations,
@@ -153,6 +167,9 @@ def beats(
         rival, and the median (difference) and 90% interval (lower_90, upper_90) of the difference of their scores.
         The last row of each pair has the benchmark `all`, the mean over benchmarks.
 
+    Warns:
+        ExtrapolationWarning: As for `predict`.
+
     Raises:
         ValueError: If there are fewer than two models, or as for `predict`.
 
@@ -165,7 +182,9 @@ def beats(
         >>> table[["model", "rival", "benchmark"]].to_numpy().tolist()[-1]
         ['a', 'b', 'all']
     """
+    models = observations_of(fit, models)
     draws = predictive_draws(fit, models, kind=kind, new_families=new_families, seed=seed)["score"]
+    warn_if_far(fit, models.models)
     names = [str(m) for m in draws["model"].values]
     if len(names) < 2:
         raise ValueError(

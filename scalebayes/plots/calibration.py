@@ -22,10 +22,10 @@ N_BINS = 10
 def calibration(
     scores: pd.DataFrame, coverage: pd.DataFrame, ecdf: pd.DataFrame, groups: pd.DataFrame
 ) -> Figure:
-    """Draw the calibration of predictions of held-out scores.
+    """Draw the calibration of predictions of held-out scores, or losses.
 
     Args:
-        scores: Table of `scoring.scores`, with columns pit, fold and model.
+        scores: Table of `scoring.scores`, of scores or of losses, with columns pit, fold and model.
         coverage: Table of `scoring.coverage`.
         ecdf: Table of `scoring.pit_ecdf`.
         groups: Table of `scoring.calibration`, by distance or another column.
@@ -51,17 +51,22 @@ def calibration(
     for name, table in tables.items():
         if not len(table):
             raise ValueError(f"expected a table of {name} with at least one row, but it has none")
+    of, many, unit = (
+        ("loss", "losses", "") if "domain" in scores else ("score", "scores", " (points)")
+    )
     figure, axes = plt.subplots(2, 2, figsize=(8, 6.8), layout="constrained")
     one, two, three, four = axes.flat
     one.fill_between(coverage["level"], coverage["lower"], coverage["upper"], color="0.88")
     one.plot([0, 1], [0, 1], color="0.5", linewidth=0.8)
     one.plot(coverage["level"], coverage["coverage"], **_line(coverage))
-    one.set(xlabel="probability of the interval", ylabel="share of scores inside", title="Coverage")
+    one.set(
+        xlabel="probability of the interval", ylabel=f"share of {many} inside", title="Coverage"
+    )
     one.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
 
     two.hist(scores["pit"], np.linspace(0, 1, N_BINS + 1), color=BAR, edgecolor="white")
     two.axhline(len(scores) / N_BINS, color="0.5", linewidth=0.8)
-    two.set(xlabel="probability of a smaller score", ylabel="scores", xlim=(0, 1))
+    two.set(xlabel=f"probability of a smaller {of}", ylabel=many, xlim=(0, 1))
     two.yaxis.get_major_locator().set_params(integer=True)
     two.set_title("PIT: flat if calibrated")
 
@@ -69,29 +74,29 @@ def calibration(
     three.fill_between(ecdf["value"], *bounds, color="0.88")
     three.axhline(0, color="0.5", linewidth=0.8)
     three.plot(ecdf["value"], ecdf["ecdf"] - ecdf["value"], **_line(ecdf))
-    three.set(xlabel="probability of a smaller score", ylabel="ECDF less uniform", xlim=(0, 1))
+    three.set(xlabel=f"probability of a smaller {of}", ylabel="ECDF less uniform", xlim=(0, 1))
     three.set_title("ECDF of the PIT")
 
     at, by = np.arange(len(groups)), groups.columns[0]
     four.bar(at, groups["crps"], 0.6, color=BAR)
     top = float(groups["crps"].max())
     for x, row in zip(at, groups.to_dict("records"), strict=True):
-        off = _off(row["coverage_90"], row["scores"])
+        off = _off(row["coverage_90"], row[many])
         four.annotate(
-            f"{row['coverage_90']:.0%}\nof {row['scores']}", (x, row["crps"]), (0, 3),
+            f"{row['coverage_90']:.0%}\nof {row[many]}", (x, row["crps"]), (0, 3),
             textcoords="offset points", ha="center", size="x-small",
             color=OUTSIDE if off else "black", weight="bold" if off else "normal",
         )  # fmt: skip
     four.set_xticks(at, [textwrap.fill(str(g), 9) for g in groups[by]], size="x-small")
-    four.set(ylabel="mean CRPS (points)", ylim=(0, 1.25 * top))
+    four.set(ylabel=f"mean CRPS{unit}", ylim=(0, 1.25 * top))
     four.set_title(f"By {str(by).replace('_', ' ')}")
     for ax in axes.flat:
         ax.spines[["top", "right"]].set_visible(False)
         ax.tick_params(labelsize="small")
     n_model = scores.groupby(["fold", "model"]).ngroups
     figure.supxlabel(
-        f"{plural(len(scores), 'held-out score')} of {plural(n_model, 'model')}. Grey: contains the whole "
-        "curve of independent calibrated scores with probability 0.95.\nECDF above 0: scores fall below "
+        f"{plural(len(scores), f'held-out {of}', f'held-out {many}')} of {plural(n_model, 'model')}. Grey: contains "
+        f"the whole curve of independent calibrated {many} with probability 0.95.\nECDF above 0: {many} fall below "
         "predictions; above on the left and below on the right: intervals are too narrow.\nAbove each "
         "bar: share inside the 90% intervals, bold if outside 85 to 95% and unlikely by chance.\n"
         "Distance: decades of FLOPs past the family's largest seen model.",

@@ -41,6 +41,7 @@ def curves(
     table: pd.DataFrame,
     points: pd.DataFrame | None = None,
     *,
+    asked: pd.DataFrame | None = None,
     columns: int = 3,
 ) -> Figure:
     """Draw predictive bands along size, tokens or compute, with one panel per benchmark or domain.
@@ -48,6 +49,8 @@ def curves(
     Args:
         table: Table of `trajectory`, with intervals of 50 and 90%, of at most six families.
         points: Table of `measured`; rows of the same families and panels are drawn. By default none.
+        asked: Table of `predict` with the columns params, tokens and flops of its models; those of the same families
+            and panels are marked. By default none.
         columns: Largest number of panels in a row.
 
     Returns:
@@ -75,8 +78,8 @@ def curves(
     )  # fmt: skip
     left_out = 0
     for ax, panel in zip(axes.flat, panels, strict=False):
-        shown = None if points is None else points[points[by] == panel]
-        left_out += _draw(ax, table[table[by] == panel], shown, x, of)
+        shown, marked = (None if t is None else t[t[by] == panel] for t in (points, asked))
+        left_out += _draw(ax, table[table[by] == panel], shown, x, of, marked)
         ax.set_title(str(panel), size="medium", weight="bold")
     for ax in axes.flat[len(panels) :]:
         ax.set_axis_off()
@@ -86,7 +89,9 @@ def curves(
     for ax in axes[:, 0]:
         ax.set_ylabel(_quantity(table, of, points), size="small")
     unknown = f"Not drawn: {left_out} of models with unknown training tokens."
-    _finish(figure, table, points, AXIS[x], unknown if left_out else "")
+    star = "Star: median of a model asked for, with its 90% interval."
+    more = [star] * (asked is not None) + [unknown] * bool(left_out)
+    _finish(figure, table, points, AXIS[x], "\n".join(more))
     return figure
 
 
@@ -160,8 +165,15 @@ def _styles(table: pd.DataFrame) -> dict[str, tuple[str, Any, str]]:
     return dict(zip(dict.fromkeys(table["family"]), STYLES, strict=False))
 
 
-def _draw(ax: Axes, table: pd.DataFrame, points: pd.DataFrame | None, x: str, y: str) -> int:
-    """Draw bands and points; returns the number of points with an unknown position on the axis."""
+def _draw(
+    ax: Axes,
+    table: pd.DataFrame,
+    points: pd.DataFrame | None,
+    x: str,
+    y: str,
+    asked: pd.DataFrame | None = None,
+) -> int:
+    """Draw bands, points and marks; returns the number of points and marks with no known place on the axis."""
     left_out = 0
     for family, (colour, line, marker) in _styles(table).items():
         rows = table[table["family"] == family].sort_values(x)
@@ -171,6 +183,8 @@ def _draw(ax: Axes, table: pd.DataFrame, points: pd.DataFrame | None, x: str, y:
                 alpha=opacity, linewidth=0,
             )  # fmt: skip
         ax.plot(rows[x], rows["median"], color=colour, linestyle=line, linewidth=1.6)
+        if asked is not None:
+            left_out += _mark(ax, asked[asked["family"] == family], rows, x, colour)
         if points is None:
             continue
         own = points[(points["family"] == family) & points[y].notna()]
@@ -187,6 +201,19 @@ def _draw(ax: Axes, table: pd.DataFrame, points: pd.DataFrame | None, x: str, y:
     ax.spines[["top", "right"]].set_visible(False)
     ax.tick_params(labelsize="small")
     return left_out
+
+
+def _mark(ax: Axes, asked: pd.DataFrame, rows: pd.DataFrame, x: str, colour: str) -> int:
+    """Mark the models asked for of the family of a curve; returns the number without a known place."""
+    for pale in (False, True):
+        at = asked[(_pale(asked, rows) == pale) & asked[x].notna()]
+        opacity = PALE_OPACITY if pale else 1.0
+        ax.vlines(at[x], at["lower_90"], at["upper_90"], color=colour, linewidth=1.4, alpha=opacity)
+        ax.scatter(
+            at[x], at["median"], 110, marker="*", facecolor="white", edgecolor=colour,
+            linewidth=1.2, zorder=5, alpha=opacity,
+        )  # fmt: skip
+    return int(asked[x].isna().sum())
 
 
 def _quantity(table: pd.DataFrame, of: str, points: pd.DataFrame | None) -> str:

@@ -1,4 +1,4 @@
-"""Predictive intervals and observed scores."""
+"""Predictive intervals and observed scores, or losses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-By = Literal["model", "benchmark"]
+By = Literal["model", "benchmark", "domain"]
 
 # Okabe and Ito's palette, for colour-blind readers; shapes differ too, for print
 BAR = "#0072B2"
@@ -19,25 +19,25 @@ TICK = "#00283F"
 INSIDE = "#000000"
 OUTSIDE = "#D55E00"
 SCORE_OFFSET = 0.3
-"""Distance of a score below its interval, in rows."""
+"""Distance of an observed value below its interval, in rows."""
 
 PALE_OPACITY = 0.35
-"""Opacity of predictions without a score, and of models off a curve."""
+"""Opacity of predictions without an observed value, and of models off a curve."""
 
 BARS = "Thick bar: 50% interval, thin bar: 90% interval, tick: median."
-SCORES = "Below it the score, a dot inside the 90% interval, a diamond outside."
-UNSCORED = "Pale: no score known."
-NEEDED = ("model", "benchmark", "median", "lower_50", "upper_50", "lower_90", "upper_90")
+OBSERVED = "Below it the {of}, a dot inside the 90% interval, a diamond outside."
+UNKNOWN = "Pale: no {of} known."
+NEEDED = ("model", "median", "lower_50", "upper_50", "lower_90", "upper_90")
 
 
 def intervals(table: pd.DataFrame, ax: Axes | None = None, *, by: By = "model") -> Axes:
-    """Draw predictive intervals and observed scores in one list.
+    """Draw predictive intervals and observed scores, or losses, in one list.
 
     Args:
-        table: Table of `predict` with intervals of 50 and 90%. Scores in a column `observed` are drawn if there
+        table: Table of `predict` with intervals of 50 and 90%. Values in a column `observed` are drawn if there
             is one; NaN is unknown.
         ax: Axes to draw on; by default those of a new figure.
-        by: Whether rows are grouped by model or by benchmark.
+        by: Whether rows are grouped by model or by benchmark (for losses: domain).
 
     Returns:
         The axes, with a caption.
@@ -74,23 +74,23 @@ def intervals(table: pd.DataFrame, ax: Axes | None = None, *, by: By = "model") 
         at = height + np.arange(len(rows))
         _draw(ax, rows, at)
         ticks += at.tolist()
-        names += rows[_other(by)].tolist()
+        names += rows[_other(table, by)].tolist()
         height += len(rows)
     ax.set_yticks(ticks, names)
     ax.set_ylim(height - 0.3, -0.7)
-    _finish(ax)
-    ax.set_xlabel(f"score\n{_caption(table)}", size="small")
+    _finish(ax, table)
+    ax.set_xlabel(f"{_of(table)}\n{_caption(table)}", size="small")
     if not headed:
         ax.set_title(str(groups[0]), size=8, weight="bold")
     return ax
 
 
 def interval_panels(table: pd.DataFrame, *, by: By = "model", columns: int = 5) -> Figure:
-    """Draw predictive intervals and observed scores, with one panel per model (or benchmark).
+    """Draw predictive intervals and observed scores, or losses, with one panel per model (or benchmark).
 
     Args:
         table: As for `intervals`.
-        by: Whether panels are models or benchmarks.
+        by: Whether panels are models or benchmarks (for losses: domains).
         columns: Largest number of panels in a row.
 
     Returns:
@@ -107,7 +107,7 @@ def interval_panels(table: pd.DataFrame, *, by: By = "model", columns: int = 5) 
 
     _check(table, by)
     groups = list(dict.fromkeys(table[by]))
-    names = list(dict.fromkeys(table[_other(by)]))
+    names = list(dict.fromkeys(table[_other(table, by)]))
     columns = min(columns, len(groups))
     rows = -(-len(groups) // columns)
     figure, axes = plt.subplots(
@@ -116,18 +116,18 @@ def interval_panels(table: pd.DataFrame, *, by: By = "model", columns: int = 5) 
     )  # fmt: skip
     for ax, group in zip(axes.flat, groups, strict=False):
         part = table[table[by] == group]
-        _draw(ax, part, np.array([names.index(n) for n in part[_other(by)]], float))
+        _draw(ax, part, np.array([names.index(n) for n in part[_other(table, by)]], float))
         ax.set_title(str(group), size=8, weight="bold")
     for ax in axes.flat[len(groups) :]:
         ax.set_axis_off()
     axes[0, 0].set_yticks(range(len(names)), names)
     axes[0, 0].set_ylim(len(names) - 0.4, -0.6)
     for ax in axes.flat[: len(groups)]:
-        _finish(ax)
+        _finish(ax, table)
     for ax in axes.flat[max(len(groups) - columns, 0) : len(groups)]:
         ax.tick_params(axis="x", labelbottom=True)  # also where the last row ends before it
     caption = _caption(table, between=" " if figure.get_size_inches()[0] > 8 else "\n")
-    figure.supxlabel(f"score\n{caption}", size="small")
+    figure.supxlabel(f"{_of(table)}\n{caption}", size="small")
     return figure
 
 
@@ -137,9 +137,10 @@ def from_draws(table: pd.DataFrame) -> str:
 
 
 def _check(table: pd.DataFrame, by: By) -> None:
-    if by not in ("model", "benchmark"):
-        raise ValueError(f"by must be 'model' or 'benchmark', but is {by!r}")
-    if missing := [c for c in NEEDED if c not in table.columns]:
+    column = _column(table)
+    if by not in ("model", column):
+        raise ValueError(f"by must be 'model' or {column!r}, but is {by!r}")
+    if missing := [c for c in (*NEEDED, column) if c not in table.columns]:
         raise ValueError(
             f"expected a table of predict with intervals of 50 and 90%, but it lacks {missing}"
         )
@@ -150,12 +151,21 @@ def _check(table: pd.DataFrame, by: By) -> None:
 def _caption(table: pd.DataFrame, between: str = "\n") -> str:
     if "observed" not in table:
         return BARS
-    scores = f"{SCORES} {UNSCORED}" if table["observed"].isna().any() else SCORES
-    return between.join([BARS, scores])
+    observed = f"{OBSERVED} {UNKNOWN}" if table["observed"].isna().any() else OBSERVED
+    return between.join([BARS, observed.format(of=_of(table))])
 
 
-def _other(by: By) -> str:
-    return "benchmark" if by == "model" else "model"
+def _column(table: pd.DataFrame) -> str:
+    """What the predictions of a model are of: benchmarks or domains."""
+    return "domain" if "domain" in table else "benchmark"
+
+
+def _of(table: pd.DataFrame) -> str:
+    return "loss" if "domain" in table else "score"
+
+
+def _other(table: pd.DataFrame, by: By) -> str:
+    return _column(table) if by == "model" else "model"
 
 
 def _new_axes(lines: float) -> Any:
@@ -165,7 +175,7 @@ def _new_axes(lines: float) -> Any:
 
 
 def _draw(ax: Axes, table: pd.DataFrame, at: np.ndarray) -> None:
-    """Draw intervals and scores of the rows of a table at heights `at`."""
+    """Draw intervals and observed values of the rows of a table at heights `at`."""
     known = "observed" in table
     observed = table["observed"].to_numpy(float) if known else np.full(len(at), np.nan)
     inside = (observed >= table["lower_90"]) & (observed <= table["upper_90"])
@@ -193,10 +203,11 @@ def bars(ax: Axes, table: pd.DataFrame, at: np.ndarray, opacity: float = 1.0) ->
     )
 
 
-def _finish(ax: Axes) -> None:
-    ax.set_xlim(-0.02, 1.02)
-    ax.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
-    ax.set_xticks([0.25, 0.75], minor=True)
+def _finish(ax: Axes, table: pd.DataFrame) -> None:
+    if _of(table) == "score":  # losses have no bounds, and the range of what is drawn
+        ax.set_xlim(-0.02, 1.02)
+        ax.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+        ax.set_xticks([0.25, 0.75], minor=True)
     ax.grid(axis="x", which="both", color="0.88", linewidth=0.6)
     ax.set_axisbelow(True)
     ax.tick_params(axis="y", length=0, labelsize="small")

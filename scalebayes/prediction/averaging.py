@@ -12,7 +12,7 @@ from scalebayes.data.schema import TO_ONE, quoted
 from scalebayes.inference.fitting import fit
 from scalebayes.inference.posterior import Fit
 from scalebayes.prediction.averages import Average
-from scalebayes.prediction.log_scores import joint_log_score
+from scalebayes.prediction.log_scores import joint_log_density
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -124,7 +124,7 @@ def fit_average(
         larger = seen.models.loc[seen.models["params"] >= size, "model"]
         truth = seen.only(models=models)
         found = {
-            name: joint_log_score(
+            name: joint_log_density(
                 fit(law, observations, seed=seed, hold_out=[*larger, *hold_out], **settings), truth
             )
             for name, law in laws.items()

@@ -146,6 +146,7 @@ def condition(fit: Fit, observations: Observations, *, seed: int = 0) -> Fit:
         extended,
         tree=make_tree(law, design, sites, stats),
         provenance={**fit.provenance, "conditioned": conditioned},
+        judged=None,  # these are other draws
     )
 
 

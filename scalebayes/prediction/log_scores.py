@@ -9,6 +9,7 @@ from scipy.special import logsumexp
 
 from scalebayes.prediction.designs import design_of_scores
 from scalebayes.prediction.pointwise import at_cells
+from scalebayes.prediction.reliability import checked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from scalebayes.inference.posterior import Fit
 
 
+@checked
 def log_score(
     fit: Fit, observations: Observations, *, new_families: Sequence[str] = (), seed: int = 0
 ) -> pd.DataFrame:
@@ -44,6 +46,7 @@ def log_score(
     return observations.scores.assign(log_score=logsumexp(flat, axis=0) - np.log(len(flat)))
 
 
+@checked
 def joint_log_score(
     fit: Fit, observations: Observations, *, new_families: Sequence[str] = (), seed: int = 0
 ) -> float:
@@ -59,6 +62,13 @@ def joint_log_score(
         >>> bool(sb.joint_log_score(fit, fit.observations.only(models=["f0-3"])) < 20)
         True
     """
+    return joint_log_density(fit, observations, new_families, seed)
+
+
+def joint_log_density(
+    fit: Fit, observations: Observations, new_families: Sequence[str] = (), seed: int = 0
+) -> float:
+    """As `joint_log_score`, without a warning: for fits that have given their own."""
     design = design_of_scores(fit, observations, new_families)
     joint = at_cells(fit, design, seed, joint=True)["joint_log_density"]
     return float(logsumexp(joint) - np.log(joint.size))

@@ -12,6 +12,8 @@ from scalebayes.data.schema import quoted
 from scalebayes.inference.draws import shares
 from scalebayes.prediction.designs import CELL, design_of_models, observations_of
 from scalebayes.prediction.pointwise import at_cells
+from scalebayes.prediction.ranges import outside_seen
+from scalebayes.prediction.reliability import checked, warn_if_far
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 Kind = Literal["score", "mean"]
 
 
+@checked
 def predict(
     fit: Fitted,
     models: pd.DataFrame | Observations,
@@ -52,8 +55,17 @@ def predict(
 
     Returns:
         One row per model and benchmark (or domain): model, family, benchmark, kind (`known family`, or
-        `new family`, drawn from the population of families), mean, median, sd, and for each probability the ends
-        of the interval, such as lower_90 and upper_90. Scores are in [0, 1], losses in the table's units.
+        `new family`, drawn from the population of families), flops_past and ratio_outside, mean, median, sd, and
+        for each probability the ends of the interval, such as lower_90 and upper_90. Scores are in [0, 1], losses
+        in the table's units. flops_past is the decades of training FLOPs from the largest model that the fit has
+        seen to this one, at most 0 inside the seen range (decades of parameters where FLOPs are unknown);
+        ratio_outside is how many decades its tokens per parameter lie below (negative) or above those seen, 0
+        inside and NaN where unknown.
+
+    Warns:
+        ExtrapolationWarning: If a model lies more than 1.5 decades of FLOPs past those seen, or its tokens per
+            parameter more than a decade outside theirs.
+        ConvergenceWarning: If the fit, or a part of the average, has not converged.
 
     Raises:
         ValueError: If the name of an unknown family resembles a known one, a model of the fit has another mixture than
@@ -69,7 +81,9 @@ def predict(
     """
     if not prob or not all(0 < p < 1 for p in prob):
         raise ValueError(f"prob must be probabilities between 0 and 1, but is {prob!r}")
+    models = observations_of(fit, models)
     draws = predictive_draws(fit, models, of=of, kind=kind, new_families=new_families, seed=seed)
+    warn_if_far(fit, models.models)
     _, column = CELL[of]
     values = draws[of].stack(sample=("chain", "draw")).transpose("model", column, "sample")
     known = fit.known_families
@@ -85,8 +99,9 @@ def predict(
             ),
         }
     )
+    outside = outside_seen(fit, models.models.set_index("model"))
     flat = values.to_numpy().reshape(len(table), -1)
-    return table.assign(**summary(flat, prob))
+    return table.join(outside, on="model").assign(**summary(flat, prob))
 
 
 def summary(draws: np.ndarray, prob: Sequence[float] = (0.5, 0.9)) -> dict[str, np.ndarray]:
@@ -118,6 +133,7 @@ def summary(draws: np.ndarray, prob: Sequence[float] = (0.5, 0.9)) -> dict[str, 
     return columns
 
 
+@checked
 def predictive_draws(
     fit: Fitted,
     models: pd.DataFrame | Observations,
@@ -130,7 +146,7 @@ def predictive_draws(
     """Draw from the joint predictive distribution of models and benchmarks, or loss domains.
 
     Averages over benchmarks, differences between models and probabilities of joint events can be computed draw
-    by draw. For the arguments and errors see `predict`.
+    by draw. For the arguments, errors and warnings see `predict`.
 
     Returns:
         Dataset with `score` of dims (chain, draw, model, benchmark), or `loss` with domain in place of
@@ -148,6 +164,7 @@ def predictive_draws(
     drawn = {
         name: _draws(part, models, of, kind, new_families, seed) for name, part, _ in fit.parts
     }
+    warn_if_far(fit, models.models)
     if len(drawn) > 1:
         return _mixed(drawn, {part.name: part.weight for part in fit.parts})
     return next(iter(drawn.values()))

@@ -9,11 +9,13 @@ import numpy as np
 import xarray as xr
 
 from scalebayes.prediction.pointwise import at_cells
+from scalebayes.prediction.reliability import checked
 
 if TYPE_CHECKING:
     from scalebayes.inference.posterior import Fit
 
 
+@checked
 def posterior_predictive(fit: Fit, *, seed: int = 0) -> Fit:
     """Replicate the scores of a fit, for posterior predictive checks.
 

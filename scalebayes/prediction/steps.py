@@ -13,6 +13,7 @@ from scalebayes.prediction.designs import covariates_of, design_of_models
 from scalebayes.prediction.new_levels import new_names
 from scalebayes.prediction.pointwise import at_cells
 from scalebayes.prediction.predictive import summary
+from scalebayes.prediction.reliability import checked, warn_if_far
 from scalebayes.prediction.trajectories import chosen_labels, measured, trajectory
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Steps(NamedTuple):
     points: pd.DataFrame
 
 
+@checked
 def two_steps(
     fit: Fit,
     benchmark: str,
@@ -66,6 +68,9 @@ def two_steps(
         kind: As in `predict`.
         prob: Probabilities of the central intervals.
         seed: Seed of the predictive draws.
+
+    Warns:
+        ExtrapolationWarning: As for `trajectory`.
 
     Raises:
         ValueError: If the law does not have one loss per benchmark, the benchmark is unknown, or as for `trajectory`.
@@ -96,6 +101,8 @@ def two_steps(
         )  # fmt: skip
 
     loss, chained = along_flops("loss", domain), along_flops("score", benchmark)
+    if span is not None or fixed is not None:
+        warn_if_far(fit, chained)
     names = list(dict.fromkeys(loss["family"]))
     both = _both(fit, benchmark, domain)
     both = both[both["family"].isin(names)].reset_index(drop=True)

@@ -18,6 +18,7 @@ from scalebayes.data.schema import description_columns, quoted, suggestion
 from scalebayes.prediction.designs import CELL, covariates_of
 from scalebayes.prediction.new_levels import new_names
 from scalebayes.prediction.predictive import predict
+from scalebayes.prediction.reliability import checked, warn_if_far
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,6 +36,7 @@ TOKENS_PER_PARAM = 20.0
 """Tokens per parameter of a family without token counts: about the compute-optimal ratio."""
 
 
+@checked
 def trajectory(
     fit: Fitted,
     families: str | Sequence[str],
@@ -77,8 +79,12 @@ def trajectory(
 
     Returns:
         One row per family, point and benchmark (or domain): family, params, tokens and flops (NaN where
-        averaged over), benchmark, and then as in `predict`: kind, mean, median, sd, lower_p, upper_p.
+        averaged over), benchmark, and then as in `predict`: kind, flops_past, ratio_outside, mean, median, sd,
+        lower_p, upper_p.
         Its `attrs` hold the number of draws and the kind.
+
+    Warns:
+        ExtrapolationWarning: As for `predict`, of the worst point of a curve whose `span` or `fixed` was given.
 
     Raises:
         ValueError: As for `predict`, or if a benchmark is unknown, or a number is not positive.
@@ -96,6 +102,8 @@ def trajectory(
     own, column = fit.parts[0].fit, CELL.get(of, CELL["score"])[1]
     chosen = chosen_labels(own, column, on)
     grid = _grid(own.observations.models, families, along, fixed, span, points)
+    if span is not None or fixed is not None:
+        warn_if_far(fit, grid.drop(columns="model"))
     of_family = {f: covariates_of(fit, f, covariates) for f in families}
     names = list(next(iter(of_family.values())))
     for name in names:

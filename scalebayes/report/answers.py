@@ -15,9 +15,10 @@ from scalebayes.identifiability import verdicts as identification
 from scalebayes.inference import diagnostics
 from scalebayes.prediction.designs import CELL
 from scalebayes.prediction.predictive import predict
+from scalebayes.prediction.ranges import far_outside
 from scalebayes.report import figures as pictures
 from scalebayes.report.section import Section
-from scalebayes.report.tables import intervals_as_text
+from scalebayes.report.tables import intervals_as_text, predictions_as_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,23 +70,45 @@ def verdict(fit: Fit, compared: dict[Quantity, HeldOut]) -> Section:
     )
 
 
-def predictions(
-    fit: Fit, models: pd.DataFrame | Observations, new_families: Sequence[str], seed: int
-) -> Section:
-    """Predictions of models that the reader asks for; the arguments are those of `predict`."""
+def described_predictions(
+    fit: Fit, models: Observations, new_families: Sequence[str], seed: int
+) -> pd.DataFrame:
+    """Predictions of models that the reader asks for, with the columns that describe each model.
+
+    They are of scores where the law has any, else of losses; the arguments are those of `predict`.
+    """
     of: Quantity = "score" if fit.design.labels("benchmark") else "loss"
     table = predict(fit, models, of=of, new_families=new_families, seed=seed)
-    text = [f"The {of} that an evaluation of each model will show."]
+    described = models.models.drop(columns=["family", "run", "lineage"])
+    return table.merge(described, on="model")
+
+
+def predictions(fit: Fit, table: pd.DataFrame) -> Section:
+    """Predictions of models that the reader asks for: a table of `described_predictions`."""
+    of = "score" if "benchmark" in table else "loss"
+    text = [
+        f"The {of} that an evaluation of each model will show. flops_past is how many decades of training FLOPs it "
+        "lies past the largest model that the fit has seen: 1 is ten times as much, 0 and less is inside. "
+        "ratio_outside, shown where any model is outside, is the same for tokens per parameter."
+    ]
     new = table.loc[table["kind"] == "new family", "family"].unique()
     if len(new):
         text.append(
             f"The law has seen nothing of {quoted(new)}: drawn from the population of families, "
             "hence the wide intervals."
         )
-    shown = intervals_as_text(table.drop(columns=["mean", "kind"]))
+    models = table.drop_duplicates("model", ignore_index=True)
+    points = [
+        f"{told[:1].upper()}{told[1:]}{'' if told.endswith('?') else '.'}"
+        for told in far_outside(fit, models)
+    ]
+    described = ["params", "tokens", "flops", *fit.observations.covariates]
+    shown = predictions_as_text(table.drop(columns=described, errors="ignore"))
     caption = f"Predictions of {plural(table['model'].nunique(), 'model')}, with central intervals"
-    drawn = [pictures.intervals(table)] if of == "score" else []
-    return Section("predictions", "Predictions", text, pictures=drawn, tables={caption: shown})
+    drawn = [pictures.intervals(table)]
+    return Section(
+        "predictions", "Predictions", text, points, pictures=drawn, tables={caption: shown}
+    )
 
 
 def of_held_out(compared: dict[Quantity, HeldOut]) -> Section:
@@ -96,6 +119,7 @@ def of_held_out(compared: dict[Quantity, HeldOut]) -> Section:
         columns = [*CELL[of], "observed", "median", "lower_50", "upper_50", "lower_90"]
         scored = intervals_as_text(table[[*columns, "upper_90"]])
         scored["inside 90%"] = table["inside_90"]
+        scored["flops_past"] = table["flops_past"]
         shown[
             f"{PLURAL[of].capitalize()} of models that the law was not shown, beside its predictions"
         ] = scored
@@ -103,40 +127,54 @@ def of_held_out(compared: dict[Quantity, HeldOut]) -> Section:
         "held-out",
         "Held-out predictions",
         [
-            "What the law was not shown, beside what it expected. Of scores with calibrated intervals one "
-            "in ten lies outside its 90% interval."
+            "What the law was not shown, beside what it expected. With calibrated intervals one in ten lies "
+            "outside its 90% interval. flops_past is how many decades of training FLOPs a model lies past the largest "
+            "that the fit has seen."
         ],
-        pictures=[pictures.intervals(scoring.scores(compared["score"]))]
-        if "score" in compared
-        else [],
+        pictures=[pictures.intervals(scoring.scores(held)) for held in compared.values()],
         tables=shown,
     )
 
 
 def calibration(held: HeldOut) -> Section:
     """Coverage, PIT and scores of held-out predictions, as a picture and tables."""
+    many, column = PLURAL[held.of], CELL[held.of][1]
     groups = {"distance": "By decades of compute past the family's largest seen model"}
-    if held.cells["benchmark"].nunique() > 1:
-        groups["benchmark"] = "By benchmark"
+    if held.cells[column].nunique() > 1:
+        groups[column] = f"By {column}"
+    of_losses = held.of == "loss"
     return Section(
-        "calibration",
-        "Calibration",
+        "calibration-of-losses" if of_losses else "calibration",
+        "Calibration of losses" if of_losses else "Calibration",
         [
-            "Intervals of probability p should hold a share p of scores. Scores of one model err "
+            f"Intervals of probability p should hold a share p of {many}. {many.capitalize()} of one model err "
             "together, so that few models tell little. CRPS is the error of a whole distribution, in "
-            "points of score: smaller is better.",
+            f"{'the unit of the losses' if of_losses else 'points of score'}: smaller is better.",
         ],
         pictures=[pictures.calibration(held)],
         tables={
-            caption: _in_points(scoring.calibration(held, by)) for by, caption in groups.items()
+            caption: _for_readers(scoring.calibration(held, by)) for by, caption in groups.items()
         },
     )
 
 
-def curves(fit: Fit, seed: int) -> Section:
-    """What the fit expects along training compute, beside what was measured."""
+def curves(fit: Fit, asked: pd.DataFrame | None, new_families: Sequence[str], seed: int) -> Section:
+    """What the fit expects along training compute, beside what was measured.
+
+    Args:
+        fit: The fit.
+        asked: Table of `described_predictions`, through whose models the curves go; None if there are none.
+        new_families: As in `predict`.
+        seed: Seed of the predictive draws.
+    """
     text = ["What an evaluation of a further model of a family will show, by its training compute."]
-    return Section("curves", "Curves", text, pictures=[pictures.curves(fit, seed)])
+    if asked is not None:
+        text.append(
+            "The curve of a family that is asked for goes through its largest model in the predictions above, at "
+            "that model's tokens per parameter."
+        )
+    picture = pictures.curves(fit, seed, asked=asked, new_families=new_families)
+    return Section("curves", "Curves", text, pictures=[picture])
 
 
 def identifiability(fit: Fit, seed: int) -> Section:
@@ -176,15 +214,16 @@ def _came_out(held: HeldOut) -> str:
     )
 
 
-def _in_points(table: pd.DataFrame) -> pd.DataFrame:
+def _for_readers(table: pd.DataFrame) -> pd.DataFrame:
     """A table of `scoring.calibration` in the words and units of readers."""
     shares = {f"coverage_{p}": f"inside {p}%" for p in (50, 90)}
-    points = {
+    sizes = {
         "error": "mean error", "bias": "bias", "crps": "CRPS", "width_90": "width of 90%"
     }  # fmt: skip
+    size = "{:.1f}" if "scores" in table else "{:.3f}"  # points, or the unit of losses
     shown = table.drop(columns=["energy", "interval_score", "coverage_80", "coverage_95"])
     for column in shares:
         shown[column] = shown[column].map("{:.0%}".format)
-    for column in points:
-        shown[column] = shown[column].map("{:.1f}".format)
-    return shown.astype({shown.columns[0]: str}).rename(columns=shares | points)
+    for column in sizes:
+        shown[column] = shown[column].map(size.format)
+    return shown.astype({shown.columns[0]: str}).rename(columns=shares | sizes)

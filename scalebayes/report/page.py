@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scalebayes.evaluation.heldout import held_out, holds_out
+from scalebayes.prediction.designs import observations_of
+from scalebayes.prediction.reliability import checked, warn_if_far
 from scalebayes.report import answers, background
 from scalebayes.report.tables import cell
 
@@ -23,10 +25,11 @@ if TYPE_CHECKING:
     from scalebayes.report.section import Section
 
 
-MIN_SCORES_FOR_CALIBRATION = 5
-"""With fewer held-out scores the page has no section on calibration."""
+MIN_VALUES_FOR_CALIBRATION = 5
+"""With fewer held-out scores, or losses, the page has no section on their calibration."""
 
 
+@checked
 def write_report(
     fit: Fit,
     path: str | Path,
@@ -45,13 +48,16 @@ def write_report(
     Args:
         fit: The fit.
         path: The file to write. It is written in one step, so it is never incomplete.
-        models: Models to predict on the page, as `predict` takes them.
+        models: Models to predict on the page, as `predict` takes them; its curves go through them.
         new_families: As in `predict`.
         title: Title of the page; by default the law and the number of models.
         seed: Seed of the predictive draws.
 
     Returns:
         The path.
+
+    Warns:
+        ExtrapolationWarning: As for `predict`.
 
     Raises:
         FileNotFoundError: If the folder of the file does not exist.
@@ -82,6 +88,8 @@ def write_report(
         title=title or f"{type(fit.law).__name__} on {len(fit.observations.models)} models",
         sections=_sections(fit, models, new_families, seed),
     )
+    if models is not None:
+        warn_if_far(fit, observations_of(fit, models).models)
     partial = path.with_name(path.name + ".partial")
     partial.write_text(page, encoding="utf-8")
     partial.replace(path)
@@ -95,17 +103,24 @@ def _sections(
     seed: int,
 ) -> list[Section]:
     """The sections of a page, in their order; those of which a fit has nothing to tell are left out."""
+    asked = None
+    if models is not None:
+        planned = observations_of(fit, models)
+        asked = answers.described_predictions(fit, planned, new_families, seed)
     compared = {of: held_out(fit, of=of, seed=seed) for of in holds_out(fit)}
     found = [answers.verdict(fit, compared)]
-    if models is not None:
-        found.append(answers.predictions(fit, models, new_families, seed))
+    if asked is not None:
+        found.append(answers.predictions(fit, asked))
     if compared:
         found.append(answers.of_held_out(compared))
-    if "score" in compared and len(compared["score"].cells) >= MIN_SCORES_FOR_CALIBRATION:
-        found.append(answers.calibration(compared["score"]))
+    found += [
+        answers.calibration(held)
+        for held in compared.values()
+        if len(held.cells) >= MIN_VALUES_FOR_CALIBRATION
+    ]
     return [
         *found,
-        answers.curves(fit, seed),
+        answers.curves(fit, asked, new_families, seed),
         answers.identifiability(fit, seed),
         background.limits(fit),
         background.law(fit),

@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from scalebayes.prediction.ranges import RANGE_COLUMNS
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -70,6 +72,21 @@ def intervals_as_text(table: pd.DataFrame) -> pd.DataFrame:
             for low, high in zip(table[f"lower_{level}"], table[f"upper_{level}"], strict=True)
         ]
     return joined
+
+
+def predictions_as_text(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of `predict` for readers: intervals joined, and last how far each model lies past the seen range.
+
+    The column ratio_outside is left out where all models are inside, to two decimals.
+    """
+    joined = intervals_as_text(table.drop(columns=["mean", "kind", *RANGE_COLUMNS]))
+    flops, ratio = RANGE_COLUMNS
+    joined[flops] = table[flops]
+    return (
+        joined.assign(**{ratio: table[ratio]})
+        if table[ratio].fillna(0.0).round(2).any()
+        else joined
+    )
 
 
 def levels(table: pd.DataFrame) -> list[str]:

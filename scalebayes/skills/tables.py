@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from scalebayes.prediction.predictive import summary
+from scalebayes.prediction.reliability import checked
 from scalebayes.skills.alignment import align
 from scalebayes.skills.factor_scores import SkillDraws, inputs, skill_draws
 
@@ -48,6 +49,7 @@ class Skills:
     correlations: pd.DataFrame = field(repr=False)
 
 
+@checked
 def skills(
     fit: Fit,
     *,
@@ -109,6 +111,7 @@ def skills(
     )
 
 
+@checked
 def skill_levels(
     fit: Fit,
     *,

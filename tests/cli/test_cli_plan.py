@@ -45,7 +45,7 @@ def test_chance_is_that_of_the_library(folder, fitted, capsys):
     assert told["benchmark"].tolist() == ["mmlu", "arc", "all"] * 2
     assert run(app, ["plan", *arguments]) == 0
     assert capsys.readouterr().out.splitlines()[0].split() == [
-        "model", "family", "benchmark", "target", "probability"
+        "model", "family", "benchmark", "target", "probability", "flops_past", "ratio_outside"
     ]  # fmt: skip
 
 

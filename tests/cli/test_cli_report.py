@@ -74,7 +74,7 @@ def test_plot_draws_and_says_what_it_shows(kind, suffix, folder, capsys):
     assert capsys.readouterr().out == f"{told['shows']}\npicture: {out}\n"
 
 
-def test_compare_passes_on_what_is_asked_and_prints_the_table(folder, capsys, monkeypatch):
+def test_compare_passes_on_what_is_asked_and_prints_the_table(folder, fitted, capsys, monkeypatch):
     table = pd.DataFrame({"rank": [0, 1], "elpd": [-1.5, np.nan]}, index=["twin", "all"])
     table = table.assign(p=0.5, se=0.25)
     evidence = pd.DataFrame({"fold": ["f0 from its smallest size"], "all": -2.0, "twin": -1.5})
@@ -114,6 +114,8 @@ def test_compare_passes_on_what_is_asked_and_prints_the_table(folder, capsys, mo
     assert asked[1] == (named, passed)
     out, err = capsys.readouterr()
     assert json.loads(out) == {
+        "converged": False,
+        "failures": [f"{name}: {f}" for name in ("all", "twin") for f in fitted.verdict.failures],
         "by": "larger",
         "comparison": [
             {"law": "twin", "rank": 0, "elpd": -1.5, "p": 0.5, "se": 0.25},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -193,7 +194,7 @@ def log_scores(
         found = {k: np.asarray(v)[None] for k, v in jax.vmap(densities)(jnp.array(means)).items()}
     monkeypatch.setattr(densities_of_scores, "design_of_scores", lambda *_: None)
     monkeypatch.setattr(densities_of_scores, "at_cells", lambda *_, **__: found)
-    fit: Any = None  # what it would give is given above
+    fit: Any = SimpleNamespace(parts=())  # what it would give is given above
     marginal = sb.log_score(fit, observations)["log_score"].to_numpy()
     return marginal, sb.joint_log_score(fit, observations)
 
@@ -426,6 +427,27 @@ def test_losses_are_judged_in_their_own_unit() -> None:
     assert scoring.calibration(held, "distance")["losses"].tolist() == [4, 2]
     with pytest.raises(ValueError, match="model, family, domain, family_size, but is 'benchmark'"):
         scoring.calibration(held, "benchmark")
+
+
+def test_pictures_of_losses_tell_of_losses() -> None:
+    held = losses()
+    table = scoring.scores(held)
+    inside = int(table["inside_90"].sum())
+    shown = pictures.intervals(table)
+    assert shown.shows.startswith(
+        "Predictive intervals of 3 models on 2 domains, beside the losses"
+    )
+    assert f"{inside} of 6 losses lie inside their 90% intervals" in shown.shows
+    out = table[~table["inside_90"]].iloc[0]
+    assert f"{out['model']} on {out['domain']} had {out['observed']:.3f}, not" in shown.shows
+    plt.close(shown.figure)
+    shown = pictures.calibration(held)
+    assert shown.shows.startswith("Calibration of 6 held-out losses of 3 models.")
+    crps = scoring.calibration(held, "distance")["crps"]
+    assert f"up to 0.5 decades, {crps[0]:.3f} and" in shown.shows
+    assert "of 4 losses inside; over 1.5" in shown.shows
+    assert "score" not in shown.shows
+    plt.close(shown.figure)
 
 
 def test_figures_of_scores_are_in_points_and_by_any_columns() -> None:

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import BENCHMARKS, HELD_OUT, fit_quietly, table
+from conftest import BENCHMARKS, HELD_OUT, PASSED, fit_quietly, table
 from numpyro import handlers
 
 import scalebayes as sb
@@ -196,7 +196,7 @@ def set_by_hand(law: sb.FlpM, n_draw: int = 120) -> Fit:
         },
         {"n_steps": np.ones((1, n_draw))},
     )
-    return Fit(law, observations, (), tree, design.reference, {})
+    return Fit(law, observations, (), tree, design.reference, {}, PASSED)
 
 
 def test_values_known_to_a_percent_are_identified_signs_and_hidden_units_apart():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -108,6 +109,35 @@ def test_same_seed_same_draws_in_fresh_processes() -> None:
     )
     assert first.stdout
     assert first.stdout == second.stdout
+
+
+def test_a_thinned_fit_is_judged_by_all_its_draws(
+    fitted: sb.Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = sb.load(fitted.save(tmp_path / "whole.nc"))
+    expected, asked = whole.verdict, []
+    assert expected == fitted.verdict
+    check = diagnostics.check
+    assert whole.judged == expected  # read, and not computed again
+    monkeypatch.setattr(diagnostics, "check", lambda *a: (asked.append(a), check(*a))[1])
+    few = whole.thinned(40)
+    assert few.n_draws == 40
+    again = sb.load(few.thinned(20).save(tmp_path / "few.nc"))
+    assert few.verdict == again.verdict == expected
+    assert asked == []  # the verdict takes time, and is known
+    assert check(few.tree, ["mu"]).min_ess_bulk < expected.min_ess_bulk
+
+
+def test_new_draws_of_a_thinned_fit_are_judged_anew(fitted: sb.Fit) -> None:
+    few = fitted.thinned(60)
+    scores = few.observations.only(models=["f2-0"])
+    new = sb.Observations(
+        scores.models.assign(model="g-0", run="g-0", family="g"),
+        scores.scores.assign(model="g-0"),
+    )
+    with pytest.warns(ConvergenceWarning, match="importance sampling"):
+        extended = sb.condition(few, new)
+    assert extended.judged is None
 
 
 def test_save_and_load(fitted: sb.Fit, tmp_path) -> None:

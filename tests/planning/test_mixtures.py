@@ -15,6 +15,9 @@ from scipy.special import expit
 import scalebayes as sb
 
 SOURCES, DOMAINS = ("web", "code", "books"), ("web", "code")
+# small runs, a large model; that this is told is tested in prediction/test_ranges.py
+pytestmark = pytest.mark.filterwarnings("ignore::scalebayes.ExtrapolationWarning")
+
 BUDGET = {"family": "one", "params": 1e9, "tokens": 2e10}
 
 

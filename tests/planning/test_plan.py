@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import table
+from conftest import PASSED, table
 from numpyro import handlers
 from scipy.special import expit, logit
 
@@ -21,6 +21,9 @@ from scalebayes.planning.experiments import _residual_variance
 from scalebayes.prediction.designs import design_of_models
 from scalebayes.prediction.new_levels import at_draw, positions
 from scalebayes.prediction.simulation import prior_predictive
+
+# grids and simulations ask far out on purpose; that this is told is tested in prediction/test_ranges.py
+pytestmark = pytest.mark.filterwarnings("ignore::scalebayes.ExtrapolationWarning")
 
 
 def fit_of(law, observations, sites) -> Fit:
@@ -38,7 +41,7 @@ def fit_of(law, observations, sites) -> Fit:
     }
     tree = make_tree(law, design, values, {"n_steps": np.ones(shape)})
     about = {"seed": 0, "sampler": sampler_specification(sb.Nuts())}
-    return Fit(law, observations, (), tree, design.reference, about)
+    return Fit(law, observations, (), tree, design.reference, about, PASSED)
 
 
 @pytest.fixture(scope="module")

@@ -172,6 +172,33 @@ def test_the_words_of_calibration_stay_on_the_page_and_off_one_another():
         assert page.y0 <= box.y0 < box.y1 <= page.y1
 
 
+def test_losses_have_their_own_words_and_axes(table):
+    of_losses = table.rename(columns={"benchmark": "domain"})
+    values = [c for c in of_losses if c.startswith(("median", "lower", "upper", "observed"))]
+    of_losses[values] += 2.0
+    for figure in (interval_panels(of_losses, by="domain"), intervals(of_losses).figure):
+        ax = figure.axes[0]
+        low, high = ax.get_xlim()
+        assert 1.5 < low < high < 3.5  # that of the losses, not of scores
+    assert figure.axes[0].get_xlabel().startswith("loss\n")
+    assert "Below it the loss, a dot inside" in figure.axes[0].get_xlabel()
+    assert "Pale: no loss known" in figure.axes[0].get_xlabel()
+    with pytest.raises(ValueError, match="by must be 'model' or 'domain', but is 'benchmark'"):
+        intervals(of_losses, by="benchmark")
+    scores, coverage, ecdf, groups = held_out_tables()
+    figure = calibration(
+        scores.assign(domain="c4"), coverage, ecdf, groups.rename(columns={"scores": "losses"})
+    )
+    one, two, three, four = figure.axes
+    assert one.get_ylabel() == "share of losses inside"
+    assert (two.get_xlabel(), two.get_ylabel()) == ("probability of a smaller loss", "losses")
+    assert three.get_xlabel() == "probability of a smaller loss"
+    assert four.get_ylabel() == "mean CRPS"
+    assert "90%\nof 30" in [t.get_text() for t in four.texts]
+    assert figure.get_supxlabel().startswith("40 held-out losses of 40 models")
+    assert "score" not in figure.get_supxlabel()
+
+
 @pytest.mark.parametrize("name", ["scores", "coverage", "ecdf", "groups"])
 def test_calibration_of_nothing_is_refused(name):
     names = ("scores", "coverage", "ecdf", "groups")

@@ -28,6 +28,8 @@ def test_columns_and_order(fitted: sb.Fit) -> None:
             "family",
             "benchmark",
             "kind",
+            "flops_past",
+            "ratio_outside",
             "mean",
             "median",
             "sd",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import HELD_OUT, table
+from conftest import HELD_OUT, PASSED, table
 from scipy.special import expit, logit
 
 import scalebayes as sb
@@ -15,6 +15,9 @@ from scalebayes.prediction import trajectories
 from scalebayes.prediction.new_levels import new_names
 from scalebayes.prediction.steps import Steps, _at_losses
 from scalebayes.prediction.trajectories import _grid
+
+# curves go far out on purpose; that this is told is tested in test_ranges.py
+pytestmark = pytest.mark.filterwarnings("ignore::scalebayes.ExtrapolationWarning")
 
 N_DRAW = 12
 POINTS = 5
@@ -41,9 +44,8 @@ def ladder() -> sb.Fit:
         "log_prior": dict.fromkeys(values, zeros),
     }
     tree = make_tree(law, design, sites, {"n_steps": zeros + 1})
-    return sb.Fit(
-        law, observations, (), tree, design.reference, {"seed": 0, "sampler": {"sampler": "Nuts"}}
-    )
+    about = {"seed": 0, "sampler": {"sampler": "Nuts"}}
+    return sb.Fit(law, observations, (), tree, design.reference, about, PASSED)
 
 
 def test_points_are_predicted_as_models_of_that_size(fitted: sb.Fit) -> None:

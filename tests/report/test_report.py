@@ -15,12 +15,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import HELD_OUT
+from conftest import HELD_OUT, told
+from matplotlib.collections import PathCollection
 
 import scalebayes as sb
 from scalebayes import datasets
 from scalebayes.evaluation import scoring
 from scalebayes.evaluation.heldout import held_out
+from scalebayes.prediction.designs import observations_of
+from scalebayes.report import answers
 from scalebayes.report import figures as pictures
 
 EVIL = "<script>alert('x')</script> & \"co\""
@@ -131,13 +134,22 @@ def test_pictures_tell_in_words_what_they_show(page: Page, fitted: sb.Fit) -> No
     for row in table[~inside].to_dict("records"):
         assert f"{row['model']} on {row['benchmark']} scored {row['observed']:.3f}" in told[1]
     assert told[2].startswith("Calibration of 8 held-out scores of 2 models.")
-    families = ["f0", "f1", "f2"]  # those with a model held out first
+    # those asked for first, then one with a model held out
     assert told[3].startswith(
-        "Predicted score along training FLOPs of f0, f1, f2, one panel a bench"
+        "Predicted score along training FLOPs of f2, new, f0, one panel a bench"
     )
-    ends = sb.trajectory(fitted, families, along="flops", points=pictures.POINTS, seed=3)
-    last = ends[(ends["family"] == "f0") & (ends["benchmark"] == "arc")].iloc[-1]
-    assert f"f0 on arc {last['lower_90']:.3f} to {last['upper_90']:.3f};" in told[3]
+    flops = fitted.observations.models.query("family in ['f2', 'f0']")["flops"]
+    span = min(flops.min() / 2, 1.2e22), max(flops.max() * 2, 6e23)
+    ends = sb.trajectory(
+        fitted, "f2", along="flops", fixed=10.0, span=span, points=pictures.POINTS, seed=3
+    )
+    last = ends[ends["benchmark"] == "arc"].iloc[-1]
+    assert f"f2 on arc {last['lower_90']:.3f} to {last['upper_90']:.3f};" in told[3]
+    asked = sb.predict(fitted, ASKED, seed=3).iloc[0]
+    assert (
+        f"Marked, the models asked for: {EVIL} on arc {asked['lower_90']:.3f} to {asked['upper_90']:.3f};"
+        in told[3]
+    )
     assert all(a["src"].startswith("data:image/svg+xml;base64,") for a in page.of("img"))
 
 
@@ -170,11 +182,56 @@ def test_numbers_are_those_of_predict(page: Page, fitted: sb.Fit) -> None:
     assert shown["observed"].tolist() == [
         f"{scores[m, b]:.3f}" for m, b in zip(shown["model"], shown["benchmark"], strict=True)
     ]
+    decades = scoring.scores(held_out(fitted, seed=3))["flops_past"]
+    assert shown["flops_past"].tolist() == [f"{v:.3f}" for v in decades]
     inside = (shown["inside 90%"] == "yes").sum()
     assert (
         f"{inside} of 8 scores of 2 held-out models lie inside their 90%" in page.words["verdict"]
     )
     assert "has seen nothing of 'new'" in page.words["predictions"]
+    shown = page.table("predictions-table-1")
+    table = sb.predict(fitted, ASKED, seed=3)
+    assert shown["flops_past"].tolist() == [f"{v:.3f}" for v in table["flops_past"]]
+
+
+def test_curves_go_through_the_models_asked_for(fitted: sb.Fit) -> None:
+    models = pd.DataFrame(
+        {"model": ["s", "l", "n"], "family": ["f2", "f2", "new"], "params": [1e9, 1e11, 5e9]}
+    )
+    models["tokens"] = [1e12, 3e12, np.nan]
+    asked = answers.described_predictions(fitted, observations_of(fitted, models), (), 3)
+    drawn = pictures.curves(fitted, 3, asked=asked)
+    ax = drawn.figure.axes[0]
+    stars = {
+        tuple(at): c.get_alpha()
+        for c in ax.collections
+        if isinstance(c, PathCollection)
+        for at in np.asarray(c.get_offsets())
+        if c.get_sizes()[0] > 100
+    }
+    of_panel = asked[asked["benchmark"] == ax.get_title()].set_index("model")
+    ends = {name: (of_panel["flops"][name], of_panel["median"][name]) for name in ("s", "l")}
+    # the tokens per parameter of the curve are those of the larger, and far from those of the other
+    assert stars == {ends["l"]: 1.0, ends["s"]: pytest.approx(0.35)}
+    x, y = ax.lines[0].get_data()
+    assert x.max() == pytest.approx(6 * 1e11 * 3e12)
+    assert np.interp(np.log(ends["l"][0]), np.log(x), y) == pytest.approx(ends["l"][1], abs=0.03)
+    assert "Star: median of a model asked for" in drawn.figure.get_supxlabel()
+    assert "Not drawn: 4 of models with unknown" in drawn.figure.get_supxlabel()
+    plt.close(drawn.figure)
+
+
+def test_a_page_warns_once_of_what_is_far_and_says_so(fitted: sb.Fit, tmp_path: Path) -> None:
+    far = ASKED.assign(params=[1e15, 2e9], tokens=[1e15, 1e12])
+    out = tmp_path / "page.html"
+    [warning] = told(
+        lambda fit: sb.write_report(fit, out, models=far), fitted, sb.ExtrapolationWarning
+    )
+    page = Page(out.read_text(encoding="utf-8"))
+    for sentence in str(warning.message).split("; "):
+        assert sentence[1:] in page.words["predictions"]
+    [warning] = told(lambda fit: sb.write_report(fit, out), fitted, sb.ConvergenceWarning)
+    assert fitted.verdict.failures[0] in str(warning.message)
 
 
 def test_calibration_counts_what_was_held_out(page: Page, fitted: sb.Fit) -> None:

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import PASSED
 from numpyro import handlers
 
 from scalebayes import FamilyIntercept, Sloth
@@ -129,7 +130,8 @@ def told(seen=None, *, skills=2, specific=True, family_slopes=True, lineage=True
         "log_prior": {},
     }
     tree = make_tree(law, design, groups, {"n_steps": zeros + 7, "diverging": zeros > 0})
-    fit = Fit(law, seen, (), tree, design.reference, {"seed": 0, "sampler": {"sampler": "Nuts"}})
+    about = {"seed": 0, "sampler": {"sampler": "Nuts"}}
+    fit = Fit(law, seen, (), tree, design.reference, about, PASSED)
     return fit, SkillDraws(site["lam"], theta, v_alpha, s * v_slope), eta
 
 
