@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 MIN_WEIGHT = 0.1
 """Laws of less weight are left out of the average."""
 
+MAX_LAWS = 3
+"""Most laws in the average: those of the largest weights."""
+
 MAX_RHAT_OF_TRIAL = 1.2
 """A law whose short fit mixes worse than this is left out, unless all do."""
 
@@ -72,8 +75,8 @@ def fit_best(
     Every law is fitted briefly (half the warmup, a quarter of the draws, two chains) without the largest size of each
     family of two and more sizes, and predicts the scores of these models. Errors of a model's scores are correlated:
     each model is one piece of evidence, with the mean of the log predictive densities of its scores. The weights are
-    posterior means of stacking weights (see `fit_average`): with few models they stay near equal. Laws of less than
-    `MIN_WEIGHT` are left out, and those that remain are fitted to the whole table. Held-out models are not used.
+    posterior means of stacking weights (see `fit_average`): with few models they stay near equal. At most `MAX_LAWS`
+    laws of at least `MIN_WEIGHT` are then fitted to the whole table. Held-out models are not used.
 
     Args:
         observations: Validated tables, with scores.
@@ -108,9 +111,10 @@ def fit_best(
     if names and len(laws) > 1:
         evidence, rhat = _trial(laws, observations, names, hold_out, sampler, seed, progress)
         mixed = [name for name in laws if rhat[name] <= MAX_RHAT_OF_TRIAL] or list(laws)
-        found = stacking(evidence[mixed].to_numpy())
-        weights = {k: w for k, w in zip(mixed, found.tolist(), strict=True) if w >= MIN_WEIGHT}
-        weights = {k: w / sum(weights.values()) for k, w in weights.items()}
+        found = dict(zip(mixed, stacking(evidence[mixed].to_numpy()).tolist(), strict=True))
+        best = sorted(found, key=found.__getitem__, reverse=True)[:MAX_LAWS]
+        kept = {k: found[k] for k in best if found[k] >= MIN_WEIGHT or k == best[0]}
+        weights = {k: w / sum(kept.values()) for k, w in kept.items()}
     fits = {
         name: fit(
             laws[name],

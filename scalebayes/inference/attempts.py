@@ -24,10 +24,12 @@ class Attempts:
         verdicts: Verdicts in the order of the attempts.
         last: The draws that were judged last.
         best: Tree of the attempt with the fewest failed checks, of equals the one with the lowest R-hat.
+        verdict: Its verdict.
         seconds: Time that judging took.
     """
 
     best: xr.DataTree
+    verdict: Verdict
 
     def __init__(self, law: Law, design: Design) -> None:
         """Start without attempts at a law and its data."""
@@ -44,7 +46,7 @@ class Attempts:
         tree = make_tree(self._law, self._design, sites, sampled.stats)
         verdict = diagnostics.check(tree, self._expected)
         if not self.verdicts or _faults(verdict) <= min(map(_faults, self.verdicts)):
-            self.best = tree
+            self.best, self.verdict = tree, verdict
         self.verdicts.append(verdict)
         self.last = sampled
         self.seconds += time.perf_counter() - started

@@ -106,6 +106,7 @@ def fit(
         tree=attempts.best,
         reference=design.reference,
         provenance=provenance,
+        judged=attempts.verdict,
     )
     result.verdict.warn(len(attempts.verdicts))
     return result

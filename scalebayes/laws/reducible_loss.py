@@ -1,9 +1,9 @@
 r"""ReducibleLoss: scores from the reducible loss that size and tokens imply, without losses being measured.
 
 Hoffmann et al. fit the pre-training loss as L(N, D) = E + A / N^alpha + B / D^beta. Only the reducible part depends
-on the model. Here ability is a line in minus its logarithm, per unit of u:
+on the model. Here ability is a line in minus its logarithm:
 
-    x_i    = -log(exp(rho) (N_i/N0)^-alpha + (D_i/D0)^-beta) / u + constant, zero at (N0, D0)
+    x_i    = -log(exp(rho) (N_i/N0)^-alpha + (D_i/D0)^-beta) / unit + constant, zero at (N0, D0)
     eta_ij = a_fj + B_j (x_i - x_f) + sum_q (c_iq - c_fq) Gamma_qj                  ability; c are covariates, if any
     a_f    ~ Normal(b + B x_f + c_f Gamma, nu^2 B B' + diag(omega)^2)               families
     B_j    ~ Normal(m, s^2)                                                         slopes of benchmarks
@@ -15,12 +15,13 @@ loss stays. A line in log C knows nothing of this. The exponents and rho, the lo
 have priors around the published fit, and one value for all families and benchmarks.
 
 Families differ in how far their compute goes (nu) and on single benchmarks (omega). Models deviate from their
-family's trend likewise (kappa, and delta in sd_ij). The unit u makes a factor of 4.5 in both size and tokens, a
-factor of 20 in compute, about one unit of x. All but the form of the loss is ours.
+family's trend likewise (kappa, and delta in sd_ij). Floor, link and noise are those of Sloth. The unit makes a factor
+of 4.5 in both size and tokens, a factor of 20 in compute, about one unit of x. All but the form of the loss is ours.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -35,14 +36,17 @@ from scalebayes.model.sites import Site, prior, site
 from scalebayes.model.specification import register
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jax import Array
 
     from scalebayes.model.design import Design
+    from scalebayes.model.reference import Reference
 
 STORY = __doc__ or ""  # in the body of a class, `__doc__` is that of the class
 
-LOG_A, ALPHA, LOG_B, BETA = 6.0073, 0.3392, 6.0179, 0.2849
-"""The fit of Hoffmann et al., equation 10: A = 406.4, alpha = 0.3392, B = 410.7, beta = 0.2849."""
+LOG_A, ALPHA, LOG_B, BETA = math.log(406.4), 0.3392, math.log(410.7), 0.2849
+"""The fit of Hoffmann et al., appendix D.3: log A, alpha, log B, beta."""
 
 UNIT = (ALPHA + BETA) / 2 * LOG_UNIT
 """Decrease of the log reducible loss for a factor of 4.5 in both size and tokens."""
@@ -56,7 +60,7 @@ class ReducibleLoss(ScoreLaw):
     Attributes:
         floor: `learned` around the chance level, or `known`, the chance level itself.
         ceiling: `learned`, or `one`.
-        link: `logistic`, or `monotone` with one trainable bend a benchmark.
+        link: `monotone` with one trainable bend a benchmark, or `logistic`.
 
     Example:
         >>> sb.ReducibleLoss().ceiling
@@ -71,8 +75,6 @@ class ReducibleLoss(ScoreLaw):
     )
 
     ceiling: Literal["one", "learned"] = "learned"
-    link: Literal["monotone", "logistic"] = "logistic"
-
     alpha: dist.Distribution = prior(
         lambda: dist.LogNormal(-1.08, 0.2),
         "0.34 as published, within a fifth",
@@ -140,7 +142,8 @@ class ReducibleLoss(ScoreLaw):
     def __call__(self, design: Design) -> None:
         """Run the generative model; the module's docstring has the equations."""
         n_family, n_benchmark = design.lineage.shape[0], design.chance.shape[0]
-        x_of = self._x(design)
+        exponents = {name: sample(name, getattr(self, name)) for name in ("alpha", "beta", "rho")}
+        x_of = self.x(design.reference, **exponents)
         x = x_of(design.log_params, log_tokens(design))
         x_f = x_of(design.centre[:, 0], design.centre[:, 1])
 
@@ -170,14 +173,23 @@ class ReducibleLoss(ScoreLaw):
             a[design.family] + effects, to_score, design, sample("kappa", self.kappa) * B[None]
         )
 
-    def _x(self, design: Design):  # type: ignore[no-untyped-def]
-        """The function from log N and log D to x."""
-        alpha, beta = sample("alpha", self.alpha), sample("beta", self.beta)
-        log_n0, log_d0 = design.reference.log_n0, design.reference.log_d0
-        rho = sample("rho", self.rho) + LOG_A - ALPHA * log_n0 - LOG_B + BETA * log_d0
+    @staticmethod
+    def x(
+        reference: Reference, *, alpha: Array, beta: Array, rho: Array
+    ) -> Callable[[Array, Array], Array]:
+        """The input x as a function of log N and log D, zero at the reference size and tokens.
+
+        Args:
+            reference: Centring constants, which have log N0 and log D0.
+            alpha: Exponent of size.
+            beta: Exponent of tokens.
+            rho: Log ratio of the terms of size and tokens at (N0, D0), relative to the published fit.
+        """
+        log_n0, log_d0 = reference.log_n0, reference.log_d0
+        ratio = rho + LOG_A - ALPHA * log_n0 - LOG_B + BETA * log_d0
 
         def x(log_n: Array, log_d: Array) -> Array:
-            loss = jnp.logaddexp(rho - alpha * (log_n - log_n0), -beta * (log_d - log_d0))
-            return (jnp.logaddexp(rho, 0.0) - loss) / UNIT
+            loss = jnp.logaddexp(ratio - alpha * (log_n - log_n0), -beta * (log_d - log_d0))
+            return (jnp.logaddexp(ratio, 0.0) - loss) / UNIT
 
         return x

@@ -8,9 +8,9 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
+from conftest import table
 
 import scalebayes as sb
-from conftest import table
 from scalebayes.inference import attempts, chain, nuts
 from scalebayes.inference.diagnostics import ConvergenceWarning, Verdict
 from scalebayes.inference.sampling import site_shapes
@@ -98,7 +98,7 @@ def test_the_fit_keeps_the_best_attempt_and_tells_all(
 ) -> None:
     verdicts = iter([DIVERGED, replace(STUCK, failures=("one", "two")), STUCK])
     monkeypatch.setattr(attempts.diagnostics, "check", lambda *_: next(verdicts, STUCK))
-    with pytest.warns(ConvergenceWarning, match=r"chains disagree \(after 3 attempts\)"):
+    with pytest.warns(ConvergenceWarning, match=r"3 divergent transitions \(after 3 attempts\)"):
         fit = sb.fit(LAW, observations, seed=0, sampler=NUTS, progress=False)
     told = fit.provenance["attempts"]
     assert len(told) == 3
