@@ -22,13 +22,17 @@ from scalebayes.cli.common import (
     shows_progress,
 )
 
+AUTO = "auto"
+"""In place of a law: the one that `fit_best` finds best."""
+
 
 def fit(
     law: Annotated[
         str,
         typer.Argument(
             metavar="LAW",
-            help="Name of a law; `scalebayes laws` lists them with their choices.",
+            help="Name of a law; `scalebayes laws` lists them with their choices. auto fits the law that best "
+            "predicts the largest models inside the table from the smaller ones.",
         ),
     ],
     table: Annotated[
@@ -120,6 +124,7 @@ def fit(
 
     \b
     Example:
+      scalebayes fit auto scores.csv --benchmarks mmlu,gsm8k --out fit.nc
       scalebayes fit sloth scores.csv --benchmarks mmlu,gsm8k \\
           --units params=1e9,tokens=1e12 --out fit.nc
       scalebayes fit ladder runs.csv --benchmarks mmlu,piqa \\
@@ -131,7 +136,9 @@ def fit(
     from scalebayes.report.summary import about, headline
 
     covariates = options.covariates(covariate)
-    made = laws.make(law, choices, covariates)
+    if law == AUTO and (choices or staged):
+        raise ValueError("auto chooses the law: leave out --set and --staged, or name a law")
+    made = None if law == AUTO else laws.make(law, choices, covariates)
     names = {"model": model_col, "family": family_col, "params": params_col, "tokens": tokens_col}
     observations, notes = inputs.observations(
         table,
@@ -150,16 +157,29 @@ def fit(
     for line in notes:
         note(line)
     note(f"fitting {observations}")
-    sampler: sb.Nuts | sb.Staged = sb.Nuts(
+    sampler = sb.Nuts(
         draws=draws, warmup=warmup, chains=chains, target_accept=target_accept,
         max_tree_depth=max_tree_depth,
     )  # fmt: skip
-    if staged:
-        sampler = sb.Staged(sampler)
-    fit = sb.fit(
-        made, observations, seed=seed, sampler=sampler, hold_out=hold_out,
-        progress=shows_progress(json),
-    )  # fmt: skip
+    progress = shows_progress(json)
+    if made is None:
+        best = sb.fit_best(
+            observations, most=1, seed=seed, sampler=sampler, hold_out=hold_out, progress=progress
+        )
+        [chosen] = best.parts
+        fit = chosen.fit
+        note(f"auto: {chosen.name}")
+        if best.evidence is not None:
+            means = best.evidence.drop(columns="model").mean().sort_values(ascending=False)
+            listed = ", ".join(f"{name} {value:.2f}" for name, value in means.items())
+            note(
+                f"mean log predictive density of a score of {len(best.evidence)} larger models: {listed}"
+            )
+    else:
+        fit = sb.fit(
+            made, observations, seed=seed, sampler=sb.Staged(sampler) if staged else sampler,
+            hold_out=hold_out, progress=progress,
+        )  # fmt: skip
     fit.save(out)
     compared = {of: judged(sb.held_out(fit, of=of, seed=seed)) for of in holds_out(fit)}
     if json:

@@ -29,15 +29,12 @@ if TYPE_CHECKING:
 MIN_WEIGHT = 0.1
 """Laws of less weight are left out of the average."""
 
-MAX_LAWS = 3
-"""Most laws in the average: those of the largest weights."""
-
 MAX_RHAT_OF_TRIAL = 1.2
 """A law whose short fit mixes worse than this is left out, unless all do."""
 
 
 def candidates(observations: Observations) -> dict[str, Law]:
-    """The laws that suit a table, by name, from which `fit_best` chooses.
+    """The laws that suit a table, by name, from which `fit_best` chooses; all use the table's covariates.
 
     Args:
         observations: Validated tables.
@@ -46,18 +43,20 @@ def candidates(observations: Observations) -> dict[str, Law]:
         >>> list(sb.candidates(fit.observations.only(benchmarks=["b0", "b1"])))
         ['ReducibleLoss', 'FamilyIntercept', 'Sloth', 'Sloth without interaction']
     """
+    used = tuple(observations.covariates)
     found: dict[str, Law] = {
-        "ReducibleLoss": ReducibleLoss(),
-        "FamilyIntercept": FamilyIntercept(),
+        "ReducibleLoss": ReducibleLoss(covariates=used),
+        "FamilyIntercept": FamilyIntercept(covariates=used),
     }
     if len(observations.benchmarks) >= 2:
-        found |= {"Sloth": Sloth(), "Sloth without interaction": Sloth(interaction=False)}
+        found["Sloth"] = Sloth(covariates=used)
+        found["Sloth without interaction"] = Sloth(interaction=False, covariates=used)
     domains, benchmarks = observations.domains, observations.benchmarks
     checkpoints = bool(observations.models["run"].duplicated().any())
     if domains and set(benchmarks) <= set(domains):
-        found["Ladder"] = Ladder(checkpoints=checkpoints)
+        found["Ladder"] = Ladder(checkpoints=checkpoints, covariates=used)
     elif domains:
-        found["Ladder"] = Ladder(feature=domains[0], checkpoints=checkpoints)
+        found["Ladder"] = Ladder(feature=domains[0], checkpoints=checkpoints, covariates=used)
     return found
 
 
@@ -66,6 +65,7 @@ def fit_best(
     *,
     seed: int,
     laws: Mapping[str, Law] | None = None,
+    most: int = 3,
     hold_out: Sequence[str] = (),
     sampler: Nuts | None = None,
     progress: bool = True,
@@ -75,13 +75,14 @@ def fit_best(
     Every law is fitted briefly (half the warmup, a quarter of the draws, two chains) without the largest size of each
     family of two and more sizes, and predicts the scores of these models. Errors of a model's scores are correlated:
     each model is one piece of evidence, with the mean of the log predictive densities of its scores. The weights are
-    posterior means of stacking weights (see `fit_average`): with few models they stay near equal. At most `MAX_LAWS`
-    laws of at least `MIN_WEIGHT` are then fitted to the whole table. Held-out models are not used.
+    posterior means of stacking weights (see `fit_average`): with few models they stay near equal. The `most`
+    best laws, of at least `MIN_WEIGHT`, are then fitted to the whole table. Held-out models are not used.
 
     Args:
         observations: Validated tables, with scores.
         seed: Seed of all random numbers.
         laws: The laws by name; by default `candidates(observations)`.
+        most: Largest number of laws in the average; 1 chooses a single law.
         hold_out: Models whose scores and losses are held out from all fits.
         sampler: The sampler of the final fits; by default `Nuts()`.
         progress: Whether to show progress bars.
@@ -91,7 +92,7 @@ def fit_best(
         `evidence` has a row for each predicted model.
 
     Raises:
-        ValueError: If there are no laws, or no scores.
+        ValueError: If there are no laws, or no scores, or `most` is less than one.
 
     Example:
         >>> best = sb.fit_best(sb.datasets.open_llm(), seed=0)  # doctest: +SKIP
@@ -100,19 +101,21 @@ def fit_best(
     laws = candidates(observations) if laws is None else laws
     if not laws:
         raise ValueError("laws must be at least one law, got none")
+    if most < 1:
+        raise ValueError(f"most must be at least 1, but is {most}")
     if not len(observations.scores):
         raise ValueError(
             "laws are chosen by their predictions of scores, but there are none: fit one law"
         )
     sampler = sampler or Nuts()
     names = largest(observations, hold_out)
-    weights = dict.fromkeys(laws, 1 / len(laws))
+    weights = dict.fromkeys([*laws][:most], 1 / min(most, len(laws)))
     evidence = None
     if names and len(laws) > 1:
         evidence, rhat = _trial(laws, observations, names, hold_out, sampler, seed, progress)
         mixed = [name for name in laws if rhat[name] <= MAX_RHAT_OF_TRIAL] or list(laws)
         found = dict(zip(mixed, stacking(evidence[mixed].to_numpy()).tolist(), strict=True))
-        best = sorted(found, key=found.__getitem__, reverse=True)[:MAX_LAWS]
+        best = sorted(found, key=found.__getitem__, reverse=True)[:most]
         kept = {k: found[k] for k in best if found[k] >= MIN_WEIGHT or k == best[0]}
         weights = {k: w / sum(kept.values()) for k, w in kept.items()}
     fits = {
