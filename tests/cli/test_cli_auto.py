@@ -13,6 +13,7 @@ from scalebayes.cli.app import app
 from scalebayes.cli.errors import run
 from scalebayes.evaluation import selection
 
+pytestmark = pytest.mark.filterwarnings("ignore::scalebayes.ConvergenceWarning")  # tiny fits
 TINY = ("--draws", "8", "--warmup", "8", "--chains", "2")
 LAWS = {"shared": sb.SharedIntercept(), "families": sb.FamilyIntercept()}
 
