@@ -13,6 +13,7 @@ from scalebayes.data.csv_files import DATA_FOLDER, data_folder
 
 SCORE_LAWS = {
     "Sloth": sb.Sloth(),
+    "ReducibleLoss": sb.ReducibleLoss(),
     "SizeAndTokens": sb.SizeAndTokens(),
     "FamilyIntercept": sb.FamilyIntercept(),
     "SharedIntercept": sb.SharedIntercept(),

@@ -2,7 +2,7 @@
 
     python -m benchmarks.few_families --out out/few_families [--tables 200] [--laws Sloth FamilyIntercept]
 
-Every law is fitted at its defaults to tables of `benchmarks.few_families.generator`, which is none of the laws, and
+Every law, and `fit_best`, is fitted at its defaults to tables of `benchmarks.few_families.generator`, which is none of the laws, and
 predicts the larger models of every family, as in `benchmarks.zoo`, beside the same simple opponents. It tells how
 many fits converged, CRPS (also as a ratio to that of the best opponent over the same tables), coverage of 50% and 90%
 intervals, width and seconds a fit, by number of families and pooled. Tables are independent, values of one table are
@@ -20,10 +20,10 @@ import pandas as pd
 from benchmarks.few_families.generator import simulated
 from benchmarks.runs import SCORE_LAWS, options, report, sampler
 from benchmarks.zoo.figures import MAX_RATIO, judged, misses, records, verdict, with_ratios
+from benchmarks.zoo.opponents import OPPONENTS
 from benchmarks.zoo.predictions import methods, of_fold
 from benchmarks.zoo.table import Table
 from scalebayes.inference.diagnostics import ConvergenceWarning
-from scalebayes.model.law import Law
 
 COVERAGE = (0.87, 0.93)
 """Range of the pooled coverage of 90% intervals that laws are held to."""
@@ -31,14 +31,15 @@ COVERAGE = (0.87, 0.93)
 
 def main() -> None:
     parser = options(__doc__, tables=200, draws=1000, warmup=1000, chains=4)
-    parser.add_argument("--laws", nargs="+", choices=SCORE_LAWS, default=list(SCORE_LAWS))
+    laws = ["fit_best", *SCORE_LAWS]
+    parser.add_argument("--laws", nargs="+", choices=laws, default=laws)
     args = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)  # verdicts are reported
     parts = []
     for number in range(args.tables):
         shape, observations, fold = simulated(number)
         for name, method in methods(Table(observations, [fold])).items():
-            if isinstance(method, Law) and name not in args.laws:
+            if name not in args.laws and name not in OPPONENTS:
                 continue
             cells = of_fold(args.out / "folds", sampler(args), observations, method, fold)
             parts.append(cells.assign(method=name, families=shape.families))

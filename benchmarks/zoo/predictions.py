@@ -1,8 +1,9 @@
-"""Judged predictions of one fold by a law or an opponent; those of a law are kept, and read again."""
+"""Judged predictions of one fold by a law, the default or an opponent; those of fits are kept, and read again."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -18,11 +19,29 @@ from scalebayes.evaluation.heldout import held_out_in_table, holds_out
 from scalebayes.model.law import Law
 
 
-def methods(table: Table) -> dict[str, Law | Opponent]:
-    """Laws and opponents that suit a table, by name."""
-    found: dict[str, Law | Opponent] = {}
+@dataclass(frozen=True)
+class Best:
+    """The default, `fit_best`."""
+
+    def laws(self, observations: sb.Observations) -> list[Law]:
+        """All laws on which the result depends."""
+        return list(sb.candidates(observations).values())
+
+    def fit(self, observations: sb.Observations, fold: Fold, nuts: sb.Nuts) -> sb.Average:
+        """The average of laws, without the fold."""
+        return sb.fit_best(
+            observations, seed=0, hold_out=fold.hold_out, sampler=nuts, progress=False
+        )
+
+
+Method = Law | Best | Opponent
+
+
+def methods(table: Table) -> dict[str, Method]:
+    """The default, laws and opponents that suit a table, by name."""
+    found: dict[str, Method] = {}
     if table.observations.benchmarks:
-        found |= SCORE_LAWS
+        found |= {"fit_best": Best(), **SCORE_LAWS}
     found |= table.loss_laws
     unsuited: set[str] = set()
     if not (table.observations.benchmarks and table.observations.domains):
@@ -33,23 +52,23 @@ def methods(table: Table) -> dict[str, Law | Opponent]:
 
 
 def of_fold(
-    folder: Path, nuts: sb.Nuts, observations: sb.Observations, method: Law | Opponent, fold: Fold
+    folder: Path, nuts: sb.Nuts, observations: sb.Observations, method: Method, fold: Fold
 ) -> pd.DataFrame:
     """Judge the predictions of the scores and losses that a fold hides.
 
     Args:
-        folder: Where the predictions of laws are kept; those of an equal fit are read.
-        nuts: The sampler of laws.
+        folder: Where the predictions of fits are kept; those of an equal fit are read.
+        nuts: The sampler of fits.
         observations: The table.
-        method: A law or an opponent.
+        method: A law, the default or an opponent.
         fold: What is hidden, and predicted.
 
     Returns:
         The rows of `scoring.scores` of scores and losses, with of, column (benchmark or domain), converged, rhat
         and the seconds of the fold.
     """
-    if isinstance(method, Law):
-        return _of_law(folder, nuts, observations, method, fold)
+    if isinstance(method, Law | Best):
+        return _of_fit(folder, nuts, observations, method, fold)
     started = time.perf_counter()
     held = {"score": observations.scores, "loss": observations.losses}
     kinds = [of for of, rows in held.items() if hidden(rows, fold.hold_out).any()]
@@ -57,21 +76,32 @@ def of_fold(
     return found.assign(converged=True, rhat=float("nan"), seconds=time.perf_counter() - started)
 
 
-def _of_law(
-    folder: Path, nuts: sb.Nuts, observations: sb.Observations, law: Law, fold: Fold
+def _of_fit(
+    folder: Path, nuts: sb.Nuts, observations: sb.Observations, method: Law | Best, fold: Fold
 ) -> pd.DataFrame:
-    """Fit a law without a fold and judge its predictions, or read what an equal fit has given."""
-    shared = fingerprint(law, observations, 0, {"sampler": nuts})
+    """Fit without a fold and judge the predictions, or read what an equal fit has given."""
+    laws = method.laws(observations) if isinstance(method, Best) else [method]
+    shared = " ".join(fingerprint(law, observations, 0, {"sampler": nuts}) for law in laws)
     path = folder / f"{name_of_fold(shared, fold)}.csv"
     if path.exists():
         return pd.read_csv(path)
     started = time.perf_counter()
-    fit = sb.fit(law, observations, seed=0, hold_out=fold.hold_out, progress=False, sampler=nuts)
-    found = _beside_truth(
-        [held_out_in_table(fit, of=of, name=fold.name) for of in holds_out(fit)]
-    ).assign(
-        converged=fit.verdict.passed,
-        rhat=fit.verdict.max_rhat,
+    fitted: sb.Fit | sb.Average
+    if isinstance(method, Best):
+        fitted = method.fit(observations, fold, nuts)
+        kinds = holds_out(fitted.parts[0].fit)
+        parts = [sb.held_out(fitted, of=of) for of in kinds]
+    else:
+        fitted = sb.fit(
+            method, observations, seed=0, hold_out=fold.hold_out, progress=False, sampler=nuts
+        )
+        parts = [held_out_in_table(fitted, of=of, name=fold.name) for of in holds_out(fitted)]
+    verdicts = [part.fit.verdict for part in fitted.parts]
+    found = _beside_truth(parts).assign(
+        fold=fold.name,
+        converged=all(verdict.passed for verdict in verdicts),
+        rhat=max(verdict.max_rhat for verdict in verdicts),
+        chosen=", ".join(f"{part.name} {part.weight:.2f}" for part in fitted.parts),
         seconds=time.perf_counter() - started,
     )
     folder.mkdir(parents=True, exist_ok=True)
