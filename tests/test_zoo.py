@@ -196,5 +196,5 @@ def test_methods_suit_their_table() -> None:
     found = methods(Table(losses, [], {"FlpM": sb.FlpM()}))
     assert next(iter(found)) == "FlpM"
     assert set(found) == {"FlpM"} | set(OPPONENTS) - {"two lines"}
-    plain = sb.Observations(full.models, full.scores)
+    plain = sb.Observations(full.models, full.scores, scales="trust")
     assert not {"two lines", "line in log C and mixture"} & set(methods(Table(plain, [])))

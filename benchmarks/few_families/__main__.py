@@ -2,12 +2,12 @@
 
     python -m benchmarks.few_families --out out/few_families [--tables 200] [--laws Sloth FamilyIntercept]
 
-Every law, and `fit_best`, is fitted at its defaults to tables of `benchmarks.few_families.generator`, which is none of the laws, and
-predicts the larger models of every family, as in `benchmarks.zoo`, beside the same simple opponents. It tells how
-many fits converged, CRPS (also as a ratio to that of the best opponent over the same tables), coverage of 50% and 90%
-intervals, width and seconds a fit, by number of families and pooled. Tables are independent, values of one table are
-not: standard errors are those of means over tables. Finished fits are kept in the folder and read by a later run,
-so that --tables can be raised. Writes few_families.csv and summary.json.
+Every law, and `fit_best`, is fitted at its defaults to tables of `benchmarks.few_families.generator`, which is none of
+the laws, and predicts the larger models of every family, as in `benchmarks.zoo`, beside the same simple opponents. It
+tells how many fits converged, CRPS (also as a ratio to that of the best opponent over the same tables), coverage of
+50% and 90% intervals, width and seconds a fit, by number of families and pooled. Tables are independent, values of one
+table are not: standard errors are those of means over tables. Finished fits are kept in the folder and read by a later
+run, so that --tables can be raised. Writes few_families.csv and summary.json.
 """
 
 from __future__ import annotations

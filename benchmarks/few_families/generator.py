@@ -68,7 +68,7 @@ def simulated(number: int) -> tuple[Shape, sb.Observations, Fold]:
     rng = np.random.default_rng([number, 2026])
     shape = SHAPES[number % len(SHAPES)]
     models = _models(rng, shape)
-    observations = sb.Observations(models, _scores(rng, models))
+    observations = sb.Observations(models, _scores(rng, models), scales="trust")
     [fold] = larger(observations, keep=shape.sizes - shape.hidden)
     return shape, observations, Fold(f"table {number}", fold.hold_out)
 

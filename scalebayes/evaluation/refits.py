@@ -50,13 +50,14 @@ def refitter(
         jobs: See there.
         progress: See there.
     """
+    bridged = not has_losses(fit)
 
     def again(folds: Sequence[Fold], log_density: np.ndarray | None = None) -> HeldOut:
         held = cross_validate(
             fit.law, observations, folds, folder=folder, jobs=jobs, progress=progress,
-            seed=fit.seed, sampler=fit.sampler,
+            seed=fit.seed, sampler=fit.sampler, reference=fit.reference if bridged else None,
         )  # fmt: skip
-        if has_losses(fit):
+        if not bridged:
             return held
         return with_both(held, densities(fit, folds) if log_density is None else log_density)
 
@@ -79,8 +80,8 @@ def has_losses(fit: Fit) -> bool:
 def with_both(held: HeldOut, log_density: np.ndarray) -> HeldOut:
     """Predictions by refits, with joint densities by bridge sampling between refits and the full fit.
 
-    The constants at which inputs and abilities are centred are medians of the data, and differ slightly
-    between the two fits. That shifts priors by a small part of their width, which is ignored.
+    Both are fits of one model: the refits take the reference of the full fit. Its centring constants are medians of
+    all data, and a lowered floor of a benchmark comes from its lowest score; nothing else of what is left out is used.
 
     Args:
         held: Predictions of folds by refits of a law without losses.

@@ -40,7 +40,7 @@ def candidates(observations: Observations) -> dict[str, Law]:
         observations: Validated tables.
 
     Example:
-        >>> list(sb.candidates(fit.observations.only(benchmarks=["b0", "b1"])))
+        >>> list(sb.candidates(fit.observations.without(domains=fit.observations.domains)))
         ['ReducibleLoss', 'FamilyIntercept', 'Sloth', 'Sloth without interaction']
     """
     used = tuple(observations.covariates)

@@ -117,7 +117,7 @@ class Nuts:
             )
         target, thin = self.target_accept, 1
         worth = self.chains > 1 and self.chains * self.draws >= MIN_DRAWS_TO_RETRY
-        with _Chains(law, design, self, seed, progress) as chains:
+        with Chains(law, design, self, seed, progress) as chains:
             sampled = chains.first()
             for _ in range(self.retries):
                 if judge is None or not worth:
@@ -132,7 +132,7 @@ class Nuts:
         return sampled
 
 
-class _Chains:
+class Chains:
     """The chains of one fit, which can go on after their draws were judged."""
 
     def __init__(self, law: Law, design: Design, settings: Nuts, seed: int, progress: bool) -> None:
@@ -175,7 +175,7 @@ class _Chains:
         self.pool = ThreadPoolExecutor(min(len(self.starts), os.cpu_count() or 1))
         self.states: Sequence[Any] = []
 
-    def __enter__(self) -> _Chains:
+    def __enter__(self) -> Chains:
         self.bar.start()
         self.pool.__enter__()
         return self

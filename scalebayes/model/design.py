@@ -181,7 +181,8 @@ def build(
 
     log_tokens = np.log(models["tokens"].to_numpy(float))
     unknown = np.flatnonzero(np.isnan(log_tokens))
-    chance = scores.drop_duplicates("benchmark").set_index("benchmark")["chance"]
+    level = scores.drop_duplicates("benchmark").set_index("benchmark")["chance"]
+    chance = level.reindex(list(benchmarks)).to_numpy(float)
     log_params = np.log(models["params"].to_numpy(float))
     log_per_nd = np.log(models["flops"].to_numpy(float)) - log_params - log_tokens
     shares = observations.mixtures
@@ -190,6 +191,8 @@ def build(
     at = position(shares["model"], names), position(shares["source"], sources)
     mixture[at] = shares["weight"]
     longest = models.groupby("run")["tokens"].transform("max")
+    if not len(reference.floor):  # of a file of an older version
+        reference = replace(reference, floor=chance)
     design = Design(
         log_params=log_params,
         log_tokens=np.where(np.isnan(log_tokens), reference.log_d0, log_tokens),
@@ -199,7 +202,7 @@ def build(
         final=(models["tokens"].isna() | (models["tokens"] == longest)).to_numpy(),
         family=position(models["family"], families),
         lineage=position([lineage_of[f] for f in families], lineages),
-        chance=chance.reindex(list(benchmarks)).to_numpy(float),
+        chance=chance,
         score_model=position(scores["model"], names),
         score_benchmark=position(scores["benchmark"], benchmarks),
         score=scores["score"].to_numpy(float),

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 Array: TypeAlias = Any
 """A NumPy array outside a compiled program, a traced array inside."""
 
+BELOW_CHANCE = 0.025
+"""A lowest score further below the chance level than this tells that the floor is not the chance level.
+
+Metrics such as length-normalised accuracy are not the one that the chance level is of.
+"""
+
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, eq=False)
@@ -36,7 +42,8 @@ class Reference:
         per_decade: Decrease of log loss per decade of FLOPs in the observed losses, by least squares, shape
             (domain,). It converts losses to decades.
         middle: Median of log N, log D and log FLOPs over the models with an observed score or loss, shape (3,).
-        lowest: Lowest observed score of each benchmark, shape (benchmark,); one where there is none.
+        floor: Level near which the floor of each benchmark lies, NaN where unknown, shape (benchmark,): the chance
+            level, or `BELOW_CHANCE` above the lowest observed score where this is still lower.
         covariate_centre: Centre of each column of the covariates: the mean of a number over these models, zero for a
             level, shape (covariate_level,).
         covariate_scale: Scale of each column: the standard deviation of a number, one for a level.
@@ -49,7 +56,7 @@ class Reference:
     log_loss0: Array
     per_decade: Array
     middle: Array
-    lowest: Array | float = 1.0
+    floor: Array = field(default_factory=lambda: np.zeros(0))
     covariate_centre: Array = field(default_factory=lambda: np.zeros(0))
     covariate_scale: Array = field(default_factory=lambda: np.ones(0))
 
@@ -91,12 +98,7 @@ class Reference:
             log_loss0=np.log(loss0.reindex(list(observations.domains)).fillna(1.0).to_numpy(float)),
             per_decade=_per_decade(losses, models, observations.domains),
             middle=np.median(inputs, axis=0),
-            lowest=scores["score"][seen]
-            .groupby(scores["benchmark"][seen])
-            .min()
-            .reindex(list(observations.benchmarks))
-            .fillna(1.0)
-            .to_numpy(),
+            floor=_floors(scores, seen, observations.benchmarks),
             covariate_centre=centre,
             covariate_scale=scale,
         )
@@ -113,6 +115,14 @@ class Reference:
         }
         arrays.setdefault("per_decade", np.zeros(0))  # absent from files of older versions
         return cls(**arrays)
+
+
+def _floors(scores: pd.DataFrame, seen: np.ndarray, benchmarks: Sequence[str]) -> np.ndarray:
+    """Chance levels, lowered where the lowest observed scores are clearly below them."""
+    chance = scores.groupby("benchmark")["chance"].first()
+    lowest = scores[seen].groupby("benchmark")["score"].min() + BELOW_CHANCE
+    lower = lowest.reindex(chance.index) < chance
+    return chance.mask(lower, lowest).reindex(list(benchmarks)).to_numpy(float)
 
 
 def _per_decade(losses: pd.DataFrame, models: pd.DataFrame, domains: Sequence[str]) -> np.ndarray:

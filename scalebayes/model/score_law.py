@@ -36,20 +36,10 @@ def inputs(design: Design) -> Array:
     return curves.inputs(design.log_params, log_tokens(design), reference.log_n0, reference.log_d0)
 
 
-BELOW_CHANCE = 0.025
-"""A lowest score further below the chance level than this tells that the floor is not the chance level."""
-
-
-def chance_prior(chance: Array, lowest: Array | float = 1.0) -> dist.Distribution:
-    """Prior of a floor: Beta with the weight of 150 items at the chance level (at least 1%); Beta(1, 9) if unknown.
-
-    Where the lowest score is more than `BELOW_CHANCE` below chance, that much above the lowest score takes its place:
-    a metric such as length-normalised accuracy is not the one that the chance level is of. The prior then depends on
-    one score.
-    """
+def chance_prior(chance: Array) -> dist.Distribution:
+    """Prior of a floor: Beta with the weight of 150 items at the chance level (at least 1%); Beta(1, 9) if unknown."""
     known = ~jnp.isnan(chance)
-    floor = jnp.minimum(chance, lowest + BELOW_CHANCE)
-    level = jnp.where(known, jnp.maximum(floor, 0.01), 0.0)
+    level = jnp.where(known, jnp.maximum(chance, 0.01), 0.0)
     return dist.Beta(
         jnp.where(known, 150 * level + 1.0, 1.0), jnp.where(known, 150 * (1 - level) + 1.0, 9.0)
     )
@@ -171,9 +161,7 @@ class ScoreLaw(Law):
             floor = (
                 jnp.asarray(design.chance)
                 if self.floor == "known"
-                else sample(
-                    "gamma", self.gamma or chance_prior(design.chance, design.reference.lowest)
-                )
+                else sample("gamma", self.gamma or chance_prior(design.reference.floor))
             )
             # a share of the range above the floor: a ceiling below the floor would reverse the link
             room = sample("u", self.u) if self.ceiling == "learned" else 1.0

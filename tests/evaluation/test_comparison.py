@@ -471,7 +471,9 @@ def test_densities_of_larger_models_come_from_both_fits(
     for name, fit in fits.items():
         more = 2.5  # draws, for densities from one fit to be exact enough
         sampler = sb.Nuts(draws=int(200 * more), warmup=200)
-        alone = cross_validate(fit.law, observations, questions, seed=0, sampler=sampler).folds
+        alone = cross_validate(
+            fit.law, observations, questions, seed=0, sampler=sampler, reference=fit.reference
+        ).folds
         both = by_larger.held[name].folds
         error = np.hypot(alone["log_score_se"], both["log_score_se"])
         trusted = alone["log_score_se"] < 0.2

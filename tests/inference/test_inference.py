@@ -80,7 +80,6 @@ def key_of(fit: sb.Fit) -> tuple[object, ...]:
     return (
         settings.chains * (settings.warmup + settings.draws) <= nuts.FEW_ITERATIONS,
         fit.law,
-        settings.target_accept,
         settings.max_tree_depth,
         tuple(sorted(chain.dense_sites(fit.law, fit.design, site_shapes(fit.law, fit.design)))),
     )
@@ -200,8 +199,11 @@ def test_one_program_for_all_chains() -> None:
     """The way of a GPU, with one chain, which takes a CPU no longer than another."""
     settings = sb.Nuts(draws=20, warmup=200, chains=1, chain_method="vectorized")
     law = sb.FamilyIntercept(b=dist.Normal(0.0, 1.0), sigma=dist.HalfCauchy(0.01))
-    with jax.enable_x64(True):
-        raw = nuts.run_chains(law, design.build(table(3, 2)), settings, seed=0, progress=False)
+    with (
+        jax.enable_x64(True),
+        nuts.Chains(law, design.build(table(3, 2)), settings, seed=0, progress=False) as chains,
+    ):
+        raw = chains.first()
     assert raw.z["b"].shape == (1, 20, 4)
     assert len(np.unique(raw.z["b"])) > 40
     assert np.isfinite(raw.lp).all()

@@ -15,7 +15,7 @@ import scalebayes as sb
 from scalebayes.inference.diagnostics import ConvergenceWarning
 from scalebayes.laws.reducible_loss import UNIT
 from scalebayes.model import design as designs
-from scalebayes.model.score_law import BELOW_CHANCE, chance_prior
+from scalebayes.model.reference import BELOW_CHANCE
 from scalebayes.prediction.simulation import simulate
 
 PLAIN = sb.ReducibleLoss(link="logistic", ceiling="one", floor="known")
@@ -62,21 +62,24 @@ def test_size_alone_has_diminishing_returns() -> None:
     ("lowest", "expected"), [(0.24, 0.25), (0.3, 0.25), (0.10, 0.10 + BELOW_CHANCE)]
 )
 def test_floors_go_below_chance_only_where_scores_do(lowest: float, expected: float) -> None:
-    found = chance_prior(np.array([0.25]), np.array([lowest]))
-    mode = (found.concentration1 - 1) / (found.concentration1 + found.concentration0 - 2)
-    assert float(mode[0]) == pytest.approx(expected, abs=1e-6)
-
-
-def test_scores_below_chance_lower_the_floor_of_a_fit() -> None:
     plain = table(3, 3)
-    lower = plain.scores["score"].where(plain.scores["benchmark"] != plain.benchmarks[0], 0.02)
-    observations = plain.with_tables(scores=plain.scores.assign(score=lower))
-    lowest = designs.build(observations).reference.lowest
-    assert lowest[0] == 0.02
-    assert (
-        lowest[1]
-        == plain.scores.loc[plain.scores["benchmark"] == plain.benchmarks[1], "score"].min()
-    )
+    scores = plain.scores.assign(score=plain.scores["score"].clip(lower=0.5))
+    first = scores["benchmark"] == "mmlu"
+    scores.loc[first & (scores["model"] == "f1-0"), "score"] = lowest
+    seen = plain.with_tables(scores=scores)
+    at = plain.benchmarks.index("mmlu")
+    floor = designs.build(seen).reference.floor
+    assert floor[at] == pytest.approx(expected)
+    others = np.delete(np.arange(4), at)
+    np.testing.assert_array_equal(floor[others], designs.build(seen).chance[others])
+    hidden = designs.build(seen, (scores["model"] != "f1-0").to_numpy())
+    assert hidden.reference.floor[at] == 0.25  # a held-out score tells nothing
+
+
+def test_an_unknown_chance_level_stays_unknown() -> None:
+    plain = table(3, 3)
+    unknown = plain.with_tables(scores=plain.scores.assign(chance=np.nan))
+    assert np.isnan(designs.build(unknown).reference.floor).all()
 
 
 def test_simulated_expectations_are_recovered() -> None:

@@ -272,7 +272,7 @@ def test_runs_of_the_family_and_larger_ones_tell_more(fitted):
     table = sb.next_run(fitted, candidates, plans(("big", "new", 70e9, 5e12)), benchmark="mmlu")
     found = table.set_index("model")
     assert found["information"]["large"] > found["information"]["small"] + 0.02
-    assert found["information"]["small"] > found["information"]["other"] + 0.1
+    assert found["information"]["small"] > found["information"]["other"] + 0.05
     assert table["per_1e20_flops"].is_monotonic_decreasing
     sd = sb.predict(fitted, plans(("big", "new", 70e9, 5e12)), seed=1)
     expected = sd.set_index("benchmark")["sd"]["mmlu"]
