@@ -470,7 +470,7 @@ def test_densities_of_larger_models_come_from_both_fits(
     questions = folds.larger(observations, keep=[1])
     for name, fit in fits.items():
         more = 2.5  # draws, for densities from one fit to be exact enough
-        sampler = sb.Nuts(draws=int(200 * more), warmup=200)
+        sampler = sb.Nuts(draws=int(200 * more), warmup=200, retries=0)
         alone = cross_validate(
             fit.law, observations, questions, seed=0, sampler=sampler, reference=fit.reference
         ).folds
