@@ -116,6 +116,9 @@ def fit(
         float, typer.Option(help="Acceptance that steps are adapted to.")
     ] = 0.9,
     max_tree_depth: Annotated[int, typer.Option(help="At most 2^this steps a draw.")] = 10,
+    retries: Annotated[
+        int, typer.Option(help="How often chains go on where a convergence check fails.")
+    ] = 2,
     json: Json = False,
 ) -> None:
     """Fit a law to a table of scores, and save the fit.
@@ -159,7 +162,7 @@ def fit(
     note(f"fitting {observations}")
     sampler = sb.Nuts(
         draws=draws, warmup=warmup, chains=chains, target_accept=target_accept,
-        max_tree_depth=max_tree_depth,
+        max_tree_depth=max_tree_depth, retries=retries,
     )  # fmt: skip
     progress = shows_progress(json)
     if made is None:

@@ -24,8 +24,9 @@ class Average:
     Attributes:
         fits: The fit of each law, by name, all to the same scores.
         weights: Weight of each law, summing to one.
-        evidence: One row per held-out size: params, n_scores, and per law a column with the log of its joint
-            predictive density of these scores; None if the weights were supplied.
+        evidence: What the weights rest on, with a column for each law; None if they were supplied. Of `fit_average`,
+            one row per held-out size: params, n_scores, and the logs of the joint predictive densities of these scores.
+            Of `fit_best`, one row per model: the means of the log predictive densities of its scores.
 
     Example:
         >>> both = sb.average({"one": fit, "other": fit}, {"one": 0.75, "other": 0.25})

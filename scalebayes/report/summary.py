@@ -20,9 +20,11 @@ def verdict(fit: Fit) -> dict[str, Any]:
 
 
 def headline(fit: Fit) -> str:
-    """One line with the convergence checks of a fit and the seconds that it took."""
-    seconds = fit.provenance["seconds"]
-    return f"{str(fit.verdict).splitlines()[0]}; {sum(seconds.values()):.0f} s"
+    """One line with the convergence checks of a fit, its attempts if there were several, and its seconds."""
+    attempts = len(fit.provenance.get("attempts", ()))  # absent from files of older versions
+    after = f"; {attempts} attempts" if attempts > 1 else ""
+    seconds = sum(fit.provenance["seconds"].values())
+    return f"{str(fit.verdict).splitlines()[0]}{after}; {seconds:.0f} s"
 
 
 def about(fit: Fit) -> dict[str, Any]:

@@ -27,13 +27,14 @@ def two_laws(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_chosen_law_is_told_and_saved(two_laws: None, tmp_path: Path, capsys: Any) -> None:
     out = tmp_path / "fit.nc"
     wanted = ["fit", "auto", "open_llm", "--benchmarks", "mmlu", "--out", str(out), *TINY, "--json"]
-    assert run(app, wanted) == 0
+    assert run(app, [*wanted, "--retries", "0"]) == 0
     printed = capsys.readouterr()
     saved = sb.load(out)
     [chosen] = [name for name, law in LAWS.items() if law == saved.law]
     assert f"auto: {chosen}" in printed.err
     assert "mean log predictive density of a score of" in printed.err
     assert json.loads(printed.out)["file"] == str(out)
+    assert saved.sampler == sb.Nuts(draws=8, warmup=8, chains=2, retries=0)
 
 
 @pytest.mark.parametrize("option", [("--set", "skills=3"), ("--staged",)])

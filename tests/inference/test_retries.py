@@ -16,6 +16,7 @@ from scalebayes.inference.diagnostics import ConvergenceWarning, Verdict
 from scalebayes.inference.sampling import site_shapes
 from scalebayes.model import design as designs
 from scalebayes.prediction.simulation import simulate
+from scalebayes.report.summary import headline
 
 LAW = sb.SharedIntercept(link="logistic", floor="known")
 NUTS = sb.Nuts(draws=30, warmup=150, chains=2)
@@ -100,6 +101,7 @@ def test_the_fit_keeps_the_best_attempt_and_tells_all(
     monkeypatch.setattr(attempts.diagnostics, "check", lambda *_: next(verdicts, STUCK))
     with pytest.warns(ConvergenceWarning, match=r"3 divergent transitions \(after 3 attempts\)"):
         fit = sb.fit(LAW, observations, seed=0, sampler=NUTS, progress=False)
+    assert "; 3 attempts; " in headline(fit)
     told = fit.provenance["attempts"]
     assert len(told) == 3
     assert "3 divergences" in told[0]
