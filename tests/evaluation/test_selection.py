@@ -82,9 +82,9 @@ def test_laws_of_little_weight_are_left_out(
 def test_laws_that_do_not_mix_are_left_out_unless_all_do(
     trial: dict[str, float], observations: sb.Observations
 ) -> None:
-    trial["b"] = 1.5
+    trial["b"] = 1.6
     assert "b" not in sb.fit_best(observations, laws=THREE, seed=0).weights
-    trial.update(a=1.5, c=1.5)
+    trial.update(a=1.6, c=1.6)
     assert set(sb.fit_best(observations, laws=THREE, seed=0).weights) == {"a", "b"}
 
 
