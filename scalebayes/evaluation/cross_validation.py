@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from scalebayes.data.observations import Observations
+    from scalebayes.inference.posterior import Fit
     from scalebayes.model.law import Law
     from scalebayes.prediction.designs import Quantity
 
@@ -157,15 +158,20 @@ def _of_fold(
         path = folder / f"{name_of_fold(shared, fold)}.npz"
         if (found := _read(path)) is not None:
             return found
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        fit = sample_posterior(
-            law, observations, seed=seed, hold_out=fold.hold_out, progress=False, **settings
-        )
+    fit = fit_quietly(law, observations, seed=seed, hold_out=fold.hold_out, **settings)
     result = _thinned(held_out_in_table(fit, name=fold.name, seed=seed))
     if path is not None:
         _write(result, path)
     return result
+
+
+def fit_quietly(
+    law: Law, observations: Observations, *, progress: bool = False, **settings: Any
+) -> Fit:
+    """As `fit`, without warnings of convergence: for fits whose verdict is told, or judged, elsewhere."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return sample_posterior(law, observations, progress=progress, **settings)
 
 
 def _thinned(result: HeldOut) -> HeldOut:

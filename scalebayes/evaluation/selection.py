@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
-from scalebayes.evaluation.heldout import held_out
-from scalebayes.inference.diagnostics import ConvergenceWarning
+from scalebayes.evaluation.cross_validation import fit_quietly
+from scalebayes.evaluation.heldout import held_out_in_table
 from scalebayes.inference.fitting import fit
 from scalebayes.inference.nuts import Nuts
 from scalebayes.laws.baselines import FamilyIntercept
@@ -120,15 +118,11 @@ def fit_best(
         weights = {k: w / sum(kept.values()) for k, w in kept.items()}
     fits = {
         name: fit(
-            laws[name],
-            observations,
-            seed=seed,
-            sampler=sampler,
-            hold_out=hold_out,
+            laws[name], observations, seed=seed, sampler=sampler, hold_out=hold_out,
             progress=progress,
         )
         for name in weights
-    }
+    }  # fmt: skip
     return Average(fits, weights, evidence)
 
 
@@ -157,10 +151,8 @@ def _trial(
     seen = observations.without(models=list(hold_out)) if len(hold_out) else observations
     evidence, rhat = {}, {}
     for name, law in laws.items():
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # R-hat is judged
-            found = fit(law, seen, seed=seed, sampler=brief, hold_out=names, progress=progress)
-        cells = held_out(found, seed=seed).cells
+        found = fit_quietly(law, seen, seed=seed, sampler=brief, hold_out=names, progress=progress)
+        cells = held_out_in_table(found, seed=seed).cells
         evidence[name] = cells.groupby("model", sort=False)["log_score"].mean()
-        rhat[name] = found.verdict.max_rhat if np.isfinite(found.verdict.max_rhat) else np.inf
+        rhat[name] = found.verdict.max_rhat
     return pd.DataFrame(evidence).reset_index(), rhat
