@@ -269,10 +269,16 @@ def test_runs_of_the_family_and_larger_ones_tell_more(fitted):
     candidates = plans(
         ("small", "new", 1e9, 1e12), ("large", "new", 10e9, 1e12), ("other", "f1", 10e9, 1e12)
     )
-    table = sb.next_run(fitted, candidates, plans(("big", "new", 70e9, 5e12)), benchmark="mmlu")
+    big = plans(("big", "new", 70e9, 5e12))
+    tables = [
+        sb.next_run(fitted, candidates, big, benchmark="mmlu", seed=seed) for seed in range(8)
+    ]
+    # one seed has a standard error of 0.02
+    mean = pd.concat(tables).groupby("model")["information"].mean()
+    assert mean["large"] > mean["small"] + 0.02
+    assert mean["small"] > mean["other"] + 0.1
+    table = tables[0]
     found = table.set_index("model")
-    assert found["information"]["large"] > found["information"]["small"] + 0.02
-    assert found["information"]["small"] > found["information"]["other"] + 0.05
     assert table["per_1e20_flops"].is_monotonic_decreasing
     sd = sb.predict(fitted, plans(("big", "new", 70e9, 5e12)), seed=1)
     expected = sd.set_index("benchmark")["sd"]["mmlu"]
