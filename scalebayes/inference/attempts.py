@@ -34,7 +34,6 @@ class Attempts:
     def __init__(self, law: Law, design: Design) -> None:
         """Start without attempts at a law and its data."""
         self._law, self._design = law, design
-        self._expected = law.expected
         self.verdicts: list[Verdict] = []
         self.last: Sampled | None = None
         self.seconds = 0.0
@@ -44,8 +43,8 @@ class Attempts:
         started = time.perf_counter()
         sites = evaluate(self._law, self._design, sampled.z, constrain=True)
         tree = make_tree(self._law, self._design, sites, sampled.stats)
-        verdict = diagnostics.check(tree, self._expected)
-        if not self.verdicts or _faults(verdict) <= min(map(_faults, self.verdicts)):
+        verdict = diagnostics.check(tree, self._law.expected)
+        if not self.verdicts or _faults(verdict) <= _faults(self.verdict):
             self.best, self.verdict = tree, verdict
         self.verdicts.append(verdict)
         self.last = sampled

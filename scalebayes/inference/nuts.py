@@ -25,9 +25,9 @@ from scalebayes.inference.metric import with_one_mass, with_one_step_size
 from scalebayes.inference.sampling import Sampled, site_shapes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from scalebayes.inference.diagnostics import Verdict
+    from scalebayes.inference.sampling import Judge
     from scalebayes.model.design import Design
     from scalebayes.model.law import Law
 
@@ -104,7 +104,7 @@ class Nuts:
         *,
         seed: int,
         progress: bool,
-        judge: Callable[[Sampled], Verdict] | None = None,
+        judge: Judge | None = None,
     ) -> Sampled:
         """Run the chains; see `Sampler.sample`.
 
@@ -115,20 +115,16 @@ class Nuts:
             raise ValueError(
                 "chain_method='vectorized' needs a GPU, on a CPU chains can deadlock: leave out chain_method"
             )
-        target, thin = self.target_accept, 1
+        target = self.target_accept
         worth = self.chains > 1 and self.chains * self.draws >= MIN_DRAWS_TO_RETRY
         with Chains(law, design, self, seed, progress) as chains:
             sampled = chains.first()
-            for _ in range(self.retries):
-                if judge is None or not worth:
-                    break
-                verdict = judge(sampled)
-                if verdict.passed:
+            for n in range(self.retries if worth else 0):
+                if judge is None or (verdict := judge(sampled)).passed:
                     break
                 if verdict.divergences:
                     target = 1 - (1 - target) / 4
-                thin *= 2
-                sampled = chains.again(sampled, target, thin)
+                sampled = chains.again(sampled, target, thin=2 ** (n + 1))
         return sampled
 
 

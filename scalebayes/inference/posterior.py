@@ -83,7 +83,7 @@ class Fit:
             scores, as leave-one-out needs it; the sum over scores is not the joint log likelihood.
         reference: Centring constants of inputs and abilities.
         provenance: Seed, specification of the sampler, versions and seconds.
-        judged: The verdict where it is known: of all draws of which this is a thinned copy, or of the file.
+        judged: The verdict where it is known, of all draws for a thinned copy; None if it is still to be computed.
 
     Example:
         >>> fit.law.skills, fit.held_out, fit.n_draws

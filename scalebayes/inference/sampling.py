@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -49,6 +49,10 @@ class Sampled(NamedTuple):
         return {"reached_max_treedepth" if k == "saturated" else k: v for k, v in own.items()}
 
 
+Judge: TypeAlias = "Callable[[Sampled], Verdict]"
+"""A check of draws for convergence."""
+
+
 class Sampler(Protocol):
     """A frozen dataclass of settings that samples the posterior of a law.
 
@@ -72,7 +76,7 @@ class Sampler(Protocol):
         *,
         seed: int,
         progress: bool,
-        judge: Callable[[Sampled], Verdict] | None = None,
+        judge: Judge | None = None,
     ) -> Sampled:
         """Draw from the posterior; the same seed gives the same draws.
 

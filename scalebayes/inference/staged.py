@@ -12,9 +12,7 @@ from scalebayes.inference.nuts import Nuts
 from scalebayes.inference.sampling import Sampled, Sampler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from scalebayes.inference.diagnostics import Verdict
+    from scalebayes.inference.sampling import Judge
     from scalebayes.model.design import Design
     from scalebayes.model.law import Law
 
@@ -56,7 +54,7 @@ class Staged:
         *,
         seed: int,
         progress: bool,
-        judge: Callable[[Sampled], Verdict] | None = None,
+        judge: Judge | None = None,
     ) -> Sampled:
         """Draw the parameters of step 1 given the losses, the others given losses and scores; see `Sampler.sample`.
 
