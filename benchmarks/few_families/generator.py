@@ -14,8 +14,9 @@ half; the deviations of models, common to their benchmarks with weight r, with t
 of freedom; the asymmetry nu of the curve, from 0.4 to 2.5 (1 is the logistic curve); ceilings between 0.8 and 1 or
 one; floors at the stated chance or below it, down to 60%; and the number of items.
 
-No number is drawn from a prior of a law, and no law has quadratic terms, heavy tails or, by default, ceilings below
-one. Scales are chosen such that most benchmarks rise by 0.1 to 1 logits for a factor of e in size.
+No number is drawn from a prior of a law. No law has quadratic terms or heavy tails, and by default only
+`ReducibleLoss` has ceilings below one. Scales are chosen such that most benchmarks rise by 0.1 to 1 logits for a factor
+of e in size.
 """
 
 from __future__ import annotations

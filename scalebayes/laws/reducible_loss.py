@@ -77,12 +77,12 @@ class ReducibleLoss(ScoreLaw):
     ceiling: Literal["one", "learned"] = "learned"
     alpha: dist.Distribution = prior(
         lambda: dist.LogNormal(-1.08, 0.2),
-        "0.34 as published, within a fifth",
+        "0.34 as published, 0.23 to 0.51",
         site(phrase="exponent of size", informed_by="inputs"),
     )
     beta: dist.Distribution = prior(
         lambda: dist.LogNormal(-1.26, 0.2),
-        "0.28 as published, within a fifth",
+        "0.28 as published, 0.19 to 0.42",
         site(phrase="exponent of tokens", informed_by="inputs"),
     )
     rho: dist.Distribution = prior(
@@ -108,7 +108,7 @@ class ReducibleLoss(ScoreLaw):
     )
     nu: dist.Distribution = prior(
         lambda: dist.LogNormal(-1.0, 0.7),
-        "a family's compute goes as far as three times that of another, 1.3 to 75 times",
+        "a family's compute goes as far as three times that of another, 1.3 to 87 times",
         site(phrase="spread of families, in units of x", informed_by="families"),
     )
     typical: dist.Distribution = prior(
@@ -162,9 +162,8 @@ class ReducibleLoss(ScoreLaw):
             effects = effects + (design.covariates - c_f[design.family]) @ gamma
 
         to_score = self.response(design)
-        at = to_score.ability(
-            design.level
-        )  # a_f is sampled relative to its family's own level of scores
+        # a_f is sampled relative to its family's own level of scores
+        at = to_score.ability(design.level)
         root = jnp.linalg.cholesky(nu**2 * jnp.outer(B, B) + jnp.diag(omega**2))
         with plate("family", n_family):
             d = sample("d", dist.MultivariateNormal(mean - at, scale_tril=root))
