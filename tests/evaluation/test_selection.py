@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import table
+from conftest import table, told
 from numpyro import distributions as dist
 
 import scalebayes as sb
@@ -55,6 +55,12 @@ def test_final_fits_see_all_but_what_is_held_out(best: sb.Average) -> None:
         assert part.fit.n_draws == BRIEF.chains * BRIEF.draws
     held = sb.held_out(best, seed=0)
     assert set(held.cells["model"]) == {"f0-2"}
+
+
+def test_brief_fits_do_not_warn_as_if_they_were_answers(observations: sb.Observations) -> None:
+    names = selection.largest(observations)
+    arguments = (LAWS, observations, names, (), BRIEF, 0, False)
+    assert not told(lambda _: selection._trial(*arguments), None, ConvergenceWarning)
 
 
 @pytest.fixture
